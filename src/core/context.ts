@@ -1,0 +1,35 @@
+/** What a technique may ask of the engine while it works. Implemented in `engine/`. */
+import type { Kernels } from "../shared/kernels.ts";
+import type { GraphNode, GraphPath, Model, Tensor } from "./model.ts";
+
+export interface WorkContext {
+  readonly signal: { readonly aborted: boolean };
+  /** @throws Cancelled when the caller has gone; call it between pieces of work. Yields to the event loop. */
+  checkpoint(): Promise<void>;
+  /** Fraction of the current unit, 0 to 1. */
+  progress(fraction: number): void;
+  readonly seed: number;
+  readonly kernels: Kernels;
+  /** All values as float32. @throws FormatError for string and complex types. */
+  readF32(tensor: Tensor): Promise<Float32Array>;
+  /** Rows [from, to) along axis 0 as float32, for tensors too large to hold. */
+  readRowsF32(tensor: Tensor, from: number, to: number): Promise<Float32Array>;
+  /** The packed bytes [offset, offset + length) of a tensor. */
+  readBytes(tensor: Tensor, offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * Runs nodes whose inputs are all constant, in onnxruntime, and gives their outputs' values.
+   * Needs `meta.needsRuntime`. @throws EngineError when the runtime refuses.
+   */
+  evaluateConstant(
+    model: Model,
+    graph: GraphPath,
+    nodes: readonly GraphNode[],
+  ): Promise<readonly ConstantValue[]>;
+}
+
+export interface ConstantValue {
+  readonly name: string;
+  readonly dtype: Tensor["dtype"];
+  readonly shape: readonly number[];
+  readonly bytes: Uint8Array;
+}

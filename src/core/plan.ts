@@ -1,0 +1,22 @@
+/** What a technique says it would do, before reading any weight. */
+import type { SizeRange, Skip } from "../shared/report.ts";
+import type { GraphNode, GraphPath, Tensor } from "./model.ts";
+
+/** What is done in one go: one weight, one coupled channel group, one matched subgraph. */
+export interface Unit {
+  /** Unique in its plan; what a scope matches and what people read. */
+  readonly name: string;
+  readonly graph: GraphPath;
+  readonly nodes: readonly GraphNode[];
+  readonly tensors: readonly Tensor[];
+  /** Bytes of tensor data that go, and that come. */
+  readonly sizeBefore: number;
+  readonly sizeAfter: SizeRange;
+  /** One line for people: "[96, 256] float32 → 4 bit, block 32". */
+  readonly detail: string;
+}
+
+export interface Plan {
+  readonly units: readonly Unit[];
+  readonly skipped: readonly Skip[];
+}

@@ -1,0 +1,105 @@
+/** Who produces and who uses a name, across subgraphs. One index per model, built once. */
+import {
+  enclosingPaths,
+  graphKey,
+  type Graph,
+  type GraphNode,
+  type GraphPath,
+  type Model,
+  type Tensor,
+} from "./model.ts";
+
+export interface Use {
+  readonly graph: Graph;
+  /** Null when the use is as an output of the graph itself. */
+  readonly node: GraphNode | null;
+  /** Position among the node's inputs (or the graph's outputs). */
+  readonly input: number;
+}
+
+export type Definition =
+  | { readonly kind: "tensor"; readonly graph: Graph; readonly tensor: Tensor }
+  | { readonly kind: "node"; readonly graph: Graph; readonly node: GraphNode }
+  | { readonly kind: "input"; readonly graph: Graph };
+
+export interface ScopeIndex {
+  /** What `name` means as seen from the graph at `path`; null for a dangling name. */
+  define(path: GraphPath, name: string): Definition | null;
+  /** Every use of the value `name` defined in the graph at `path`, subgraphs included. */
+  uses(path: GraphPath, name: string): readonly Use[];
+  /** The constant behind a name: an initializer, a Constant node, or either through Identity nodes. */
+  constant(path: GraphPath, name: string): ConstantSource | null;
+}
+
+export interface ConstantSource {
+  readonly graph: Graph;
+  readonly tensor: Tensor;
+  /** The Constant node that holds the tensor; null for an initializer. */
+  readonly node: GraphNode | null;
+}
+
+const indexes = new WeakMap<Model, ScopeIndex>();
+
+export function scopeOf(model: Model): ScopeIndex {
+  let index = indexes.get(model);
+  if (!index) indexes.set(model, (index = buildIndex(model)));
+  return index;
+}
+
+function buildIndex(model: Model): ScopeIndex {
+  const definitions = new Map<string, Map<string, Definition>>();
+  for (const graph of model.graphs.values()) {
+    const own = new Map<string, Definition>();
+    for (const name of graph.inputs) own.set(name, { kind: "input", graph });
+    // An initializer that is also an input (IR 3) counts as the constant it defaults to.
+    for (const [name, tensor] of graph.tensors) own.set(name, { kind: "tensor", graph, tensor });
+    for (const node of graph.nodes)
+      for (const output of node.outputs)
+        if (output !== "") own.set(output, { kind: "node", graph, node });
+    definitions.set(graphKey(graph.path), own);
+  }
+  const define = (path: GraphPath, name: string): Definition | null => {
+    for (const scope of enclosingPaths(path)) {
+      const found = definitions.get(graphKey(scope))?.get(name);
+      if (found) return found;
+    }
+    return null;
+  };
+  const uses = new Map<string, Use[]>();
+  const record = (graph: Graph, node: GraphNode | null, name: string, input: number): void => {
+    const definition = name === "" ? null : define(graph.path, name);
+    if (!definition) return;
+    const key = `${graphKey(definition.graph.path)}\n${name}`;
+    const list = uses.get(key);
+    const use = { graph, node, input };
+    if (list) list.push(use);
+    else uses.set(key, [use]);
+  };
+  for (const graph of model.graphs.values()) {
+    for (const node of graph.nodes) node.inputs.forEach((name, i) => record(graph, node, name, i));
+    graph.outputs.forEach((name, i) => record(graph, null, name, i));
+  }
+  const constant = (path: GraphPath, name: string): ConstantSource | null => {
+    // Bounded by the number of Identity nodes; a cycle of them is not a valid graph but must not hang.
+    for (let hops = 0, at = { path, name }; hops < 64; hops++) {
+      const definition = define(at.path, at.name);
+      if (!definition || definition.kind === "input") return null;
+      if (definition.kind === "tensor")
+        return { graph: definition.graph, tensor: definition.tensor, node: null };
+      const { node, graph } = definition;
+      if (node.op === "Constant" && node.domain === "") {
+        const value = node.attrs["value"];
+        return value?.kind === "tensor" ? { graph, tensor: value.value, node } : null;
+      }
+      const source = node.inputs[0];
+      if (node.op !== "Identity" || node.domain !== "" || source === undefined) return null;
+      at = { path: graph.path, name: source };
+    }
+    return null;
+  };
+  return {
+    define,
+    uses: (path, name) => uses.get(`${graphKey(path)}\n${name}`) ?? [],
+    constant,
+  };
+}

@@ -1,0 +1,391 @@
+/**
+ * Every failure a user can meet, in one catalogue.
+ *
+ * A text says what is wrong, with the name and the value; then, in the hint, what would be right.
+ * Code elsewhere throws only what a function of this file returns.
+ */
+
+export type FailureCode =
+  | "format"
+  | "param"
+  | "usage"
+  | "engine"
+  | "data"
+  | "gate"
+  | "cancelled"
+  | "gone"
+  | "changed"
+  | "needs-job"
+  | "internal";
+
+/** A failure as it crosses a process boundary and as `--json` prints it. */
+export interface Failure {
+  readonly code: FailureCode;
+  readonly message: string;
+  /** File, node, tensor, parameter or byte offset. */
+  readonly where?: string;
+  /** What would be right, or what to do. */
+  readonly hint?: string;
+}
+
+export class LatheError extends Error {
+  override readonly name: string = "LatheError";
+  readonly failure: Failure;
+  constructor(failure: Failure) {
+    super(failure.message);
+    this.failure = failure;
+  }
+}
+/** The file is bad or not supported; trying again will not help. */
+export class FormatError extends LatheError {
+  override readonly name = "FormatError";
+}
+/** A parameter, recipe or scope is wrong. */
+export class ParamError extends LatheError {
+  override readonly name = "ParamError";
+}
+/** The environment: disk, rights, runtime, memory. */
+export class EngineError extends LatheError {
+  override readonly name = "EngineError";
+}
+/** The calibration or evaluation data is wrong or does not fit the model. */
+export class DataError extends LatheError {
+  override readonly name = "DataError";
+}
+export class Cancelled extends LatheError {
+  override readonly name = "Cancelled";
+  constructor() {
+    super({ code: "cancelled", message: "Cancelled." });
+  }
+}
+
+/** Any thrown value as a Failure; what is not ours becomes `internal` with its stack. */
+export function toFailure(error: unknown): Failure {
+  if (error instanceof LatheError) return error.failure;
+  if (error instanceof Error)
+    return { code: "internal", message: error.message, where: error.stack ?? "" };
+  return { code: "internal", message: String(error) };
+}
+/** The error class that belongs to a Failure received from another process. */
+export function fromFailure(failure: Failure): LatheError {
+  switch (failure.code) {
+    case "cancelled":
+      return new Cancelled();
+    case "format":
+      return new FormatError(failure);
+    case "param":
+      return new ParamError(failure);
+    case "data":
+      return new DataError(failure);
+    case "engine":
+      return new EngineError(failure);
+    default:
+      return new LatheError(failure);
+  }
+}
+
+/** The known name nearest to a mistyped one (edit distance at most a third of its length), or null. */
+export function nearest(name: string, known: readonly string[]): string | null {
+  let best: string | null = null;
+  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next[j] = Math.min(
+        (row[j] ?? 0) + 1,
+        (next[j - 1] ?? 0) + 1,
+        (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
+      );
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+const didYouMean = (name: string, known: readonly string[]): string => {
+  const near = nearest(name, known);
+  return `${near === null ? "" : `Did you mean "${near}"? `}Known: ${known.join(", ")}.`;
+};
+
+const show = (value: unknown): string =>
+  typeof value === "string" ? `"${value}"` : String(value as number);
+
+export const paramErrors = {
+  unknownTransform: (id: string, known: readonly string[]): ParamError =>
+    new ParamError({
+      code: "param",
+      message: `There is no technique "${id}".`,
+      where: id,
+      hint: didYouMean(id, known),
+    }),
+  unknownKey: (technique: string, key: string, known: readonly string[]): ParamError =>
+    new ParamError({
+      code: "param",
+      message: `${technique} has no parameter "${key}".`,
+      where: key,
+      hint: known.length === 0 ? `${technique} takes no parameters.` : didYouMean(key, known),
+    }),
+  badValue: (technique: string, key: string, value: unknown, expected: string): ParamError =>
+    new ParamError({
+      code: "param",
+      message: `${technique}: ${key} is ${show(value)}.`,
+      where: key,
+      hint: `It must be ${expected}.`,
+    }),
+  badRecipe: (path: string, problem: string): ParamError =>
+    new ParamError({
+      code: "param",
+      message: `The recipe ${path} cannot be used: ${problem}.`,
+      where: path,
+      hint: 'A recipe is JSON with "version": 1 and "entries": [{"transform": ID, "params": {…}}].',
+    }),
+  nothingInScope: (technique: string, scope: readonly string[]): ParamError =>
+    new ParamError({
+      code: "param",
+      message: `${technique}: no unit matches the scope ${scope.map(show).join(", ")}.`,
+      where: "scope",
+      hint: "Run `lathe plan` without a scope to see the names of the units.",
+    }),
+};
+
+export const usageErrors = {
+  usage: (message: string, hint: string): LatheError =>
+    new LatheError({ code: "usage", message, hint }),
+  unknownCommand: (name: string, known: readonly string[]): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `There is no command "${name}".`,
+      where: name,
+      hint: didYouMean(name, known),
+    }),
+};
+
+const format = (message: string, where: string, hint: string): FormatError =>
+  new FormatError({ code: "format", message, where, hint });
+
+export const formatErrors = {
+  truncated: (path: string, offset: number, field: string, need: number, have: number): FormatError =>
+    format(
+      `${path} is cut off: ${field} at byte ${offset} needs ${need} bytes, ${have} are left.`,
+      `${path} at byte ${offset}`,
+      "The download or copy was probably interrupted; get the file again.",
+    ),
+  notOnnx: (path: string, offset: number, problem: string): FormatError =>
+    format(
+      `${path} is not an ONNX model: ${problem} at byte ${offset}.`,
+      `${path} at byte ${offset}`,
+      "Lathe opens .onnx (protobuf) and .safetensors files; check that the file is what its name says.",
+    ),
+  notSafetensors: (path: string, problem: string): FormatError =>
+    format(
+      `${path} is not a valid safetensors file: ${problem}.`,
+      path,
+      "A safetensors file starts with the header's length (8 bytes) and a JSON header; export the file again.",
+    ),
+  lfsPointer: (path: string): FormatError =>
+    format(
+      `${path} is a Git LFS pointer, not the model itself.`,
+      path,
+      "Fetch the real file with `git lfs pull`.",
+    ),
+  unknownExtension: (path: string): FormatError =>
+    format(
+      `${path} is not a model Lathe can open.`,
+      path,
+      "Lathe opens .onnx and .safetensors files.",
+    ),
+  tooLarge: (path: string, field: string, value: number, limit: number, why: string): FormatError =>
+    format(
+      `${path}: ${field} is ${value}, more than ${limit}.`,
+      `${path}: ${field}`,
+      why,
+    ),
+  externalMissing: (path: string, tensor: string, location: string): FormatError =>
+    format(
+      `${path}: the data of tensor "${tensor}" is in "${location}", which does not exist.`,
+      `${path}: tensor ${tensor}`,
+      `Put "${location}" beside the model; both files belong together.`,
+    ),
+  externalEscapes: (path: string, tensor: string, location: string): FormatError =>
+    format(
+      `${path}: tensor "${tensor}" points outside the model's folder ("${location}").`,
+      `${path}: tensor ${tensor}`,
+      "External data must be a plain file in the model's own folder or below it.",
+    ),
+  externalRange: (
+    path: string,
+    tensor: string,
+    location: string,
+    end: number,
+    size: number,
+  ): FormatError =>
+    format(
+      `${path}: tensor "${tensor}" ends at byte ${end} of "${location}", which has ${size} bytes.`,
+      `${path}: tensor ${tensor}`,
+      "The external data file is cut off or belongs to another model.",
+    ),
+  badTensor: (path: string, tensor: string, problem: string): FormatError =>
+    format(
+      `${path}: tensor "${tensor}" ${problem}.`,
+      `${path}: tensor ${tensor}`,
+      "Export the model again.",
+    ),
+  unreadableDtype: (path: string, tensor: string, type: string): FormatError =>
+    format(
+      `${path}: tensor "${tensor}" has element type ${type}, which has no numeric reading.`,
+      `${path}: tensor ${tensor}`,
+      "Only numeric tensors can be measured or changed.",
+    ),
+  invalidGraph: (path: string, problem: string, where: string): FormatError =>
+    format(`${path}: ${problem}.`, where, "Run the exporter again, or repair the graph."),
+};
+
+const engine = (message: string, where: string, hint: string): EngineError =>
+  new EngineError({ code: "engine", message, where, hint });
+
+export const engineErrors = {
+  notFound: (path: string): EngineError =>
+    engine(`${path} does not exist.`, path, "Check the path."),
+  notAFile: (path: string): EngineError =>
+    engine(`${path} is not a file.`, path, "Give the path of a model file."),
+  notReadable: (path: string, reason: string): EngineError =>
+    engine(`${path} cannot be read (${reason}).`, path, "Check the file's permissions."),
+  notWritable: (folder: string, reason: string): EngineError =>
+    engine(
+      `Nothing can be written to ${folder} (${reason}).`,
+      folder,
+      "Choose another output folder or change its permissions.",
+    ),
+  diskFull: (folder: string, need: number, have: number): EngineError =>
+    engine(
+      `${folder} has ${have} bytes free; ${need} are needed.`,
+      folder,
+      "Free some space or choose another output folder.",
+    ),
+  outputIsInput: (path: string): EngineError =>
+    engine(
+      `The output ${path} is the input.`,
+      path,
+      "Choose another output, or pass --force to replace the input once the result is complete.",
+    ),
+  outputExists: (path: string): EngineError =>
+    engine(`${path} exists already.`, path, "Choose another output, or pass --force to replace it."),
+  wrongExtension: (path: string, expected: string): EngineError =>
+    engine(
+      `${path} does not end in ${expected}, the format of the input.`,
+      path,
+      "A change keeps the format; to change it, use `lathe convert`.",
+    ),
+  changedOnDisk: (path: string): EngineError =>
+    new EngineError({
+      code: "changed",
+      message: `${path} was changed by another program since it was opened.`,
+      where: path,
+      hint: "Reload it, compare the two, or overwrite it.",
+    }),
+  runtimeMissing: (reason: string): EngineError =>
+    engine(
+      `The runtime that computes models is not available here: ${reason}.`,
+      "onnxruntime",
+      "Viewing, statistics and plans still work; jobs need Linux (glibc), Windows or Apple silicon.",
+    ),
+  runtimeRefuses: (path: string, reason: string): EngineError =>
+    engine(
+      `onnxruntime does not load ${path}: ${reason}`,
+      path,
+      "The model uses something this runtime version does not have, or is invalid.",
+    ),
+  runFailed: (path: string, reason: string): EngineError =>
+    engine(`onnxruntime cannot run ${path}: ${reason}`, path, "Check the inputs' shapes and types."),
+  resultInvalid: (path: string, reason: string): EngineError =>
+    engine(
+      `The result was discarded because it failed its check: ${reason}`,
+      path,
+      "Nothing was written. The input loads, so this is a defect of Lathe: please report it with the recipe.",
+    ),
+  planMissed: (transform: string, planned: string, actual: number): EngineError =>
+    engine(
+      `${transform} planned ${planned} bytes of tensors but made ${actual}.`,
+      transform,
+      "Nothing was written. This is a defect of Lathe: please report it with the recipe.",
+    ),
+  noGraph: (path: string, action: string): EngineError =>
+    engine(
+      `${path} holds weights without a graph, so it cannot be ${action}.`,
+      path,
+      "Use the .onnx export of the model.",
+    ),
+  needsJob: (transform: string): EngineError =>
+    new EngineError({
+      code: "needs-job",
+      message: `The result of ${transform} has to be computed first.`,
+      where: transform,
+    }),
+  childGone: (what: string, detail: string): EngineError =>
+    new EngineError({
+      code: "gone",
+      message: `The engine process ended unexpectedly during ${what} (${detail}).`,
+      where: what,
+      hint: "Your file is unchanged. Try again; the engine restarts by itself.",
+    }),
+  untrusted: (): EngineError =>
+    engine(
+      "This workspace is not trusted, so models are shown but not run or changed.",
+      "workspace trust",
+      "Trust the workspace to quantize, evaluate or compare models.",
+    ),
+  busy: (title: string): EngineError =>
+    engine(
+      `"${title}" is still running on this model.`,
+      "job",
+      "Wait for it to finish, or cancel it.",
+    ),
+};
+
+const data = (message: string, where: string, hint: string): DataError =>
+  new DataError({ code: "data", message, where, hint });
+
+export const dataErrors = {
+  missing: (path: string): DataError => data(`${path} does not exist.`, path, "Check the path."),
+  unknownKind: (path: string): DataError =>
+    data(
+      `${path} is not data Lathe can read.`,
+      path,
+      "Give a dataset.json, .npz, a folder of images with labels.csv, .csv, .jsonl or a text file.",
+    ),
+  bad: (path: string, where: string, problem: string, hint: string): DataError =>
+    data(`${path}: ${problem}.`, where, hint),
+  inputMissing: (path: string, input: string, known: readonly string[]): DataError =>
+    data(
+      `${path} gives nothing for the model's input "${input}".`,
+      input,
+      known.length === 0
+        ? `Add it under "inputs", or use "*".`
+        : `It has: ${known.join(", ")}. Rename one, or use "*".`,
+    ),
+  wrongShape: (path: string, input: string, got: string, expected: string): DataError =>
+    data(
+      `${path}: samples for input "${input}" have shape ${got}; the model takes ${expected}.`,
+      input,
+      'Set "layout" or "reshape" for this input, or use data made for this model.',
+    ),
+  labelsRange: (path: string, label: number, classes: number): DataError =>
+    data(
+      `${path} has the label ${label}, but the model's output has ${classes} classes.`,
+      path,
+      "Use labels from 0 to the number of classes - 1, in the model's order.",
+    ),
+  empty: (path: string): DataError =>
+    data(`${path} has no samples.`, path, "Give at least one sample."),
+};
+
+/** For a `switch` over a closed union: unreachable when all cases are handled. */
+export function never(value: never): never {
+  throw new Error(`unexpected ${String(value)}`);
+}

@@ -1,0 +1,54 @@
+/**
+ * Loops over weights that techniques need. Each has a plain TypeScript twin in `kernels/` (the
+ * reference) and, where a profile names it, a WebAssembly SIMD version bound in `engine/wasm.ts`.
+ * Both give the same bytes.
+ */
+import type { Dtype } from "./dtype.ts";
+
+/** Round-to-nearest codes of one or more blocks along K, as `MatMulNBits` and blocked DequantizeLinear store them. */
+export interface BlockFormat {
+  readonly bits: 2 | 4 | 8;
+  /** Values that share one scale, a power of two from 16 to 256. */
+  readonly block: number;
+  /** Without zero points: codes are centred on 2^(bits-1). */
+  readonly symmetric: boolean;
+}
+
+/** Where quantized blocks go; N rows of `kBlocks` blocks each, K padded up to whole blocks with code 0. */
+export interface BlockOutput {
+  /** `[N, kBlocks, block*bits/8]`, code i of a block at bit i*bits, low bits first. */
+  readonly codes: Uint8Array;
+  /** `[N, kBlocks]`. */
+  readonly scales: Float32Array;
+  /** `[N, kBlocks]`, one code per byte; null when symmetric. */
+  readonly zeroPoints: Uint8Array | null;
+  readonly n: number;
+  readonly kBlocks: number;
+}
+
+export interface Kernels {
+  /** Packed little-endian values as float32; int64 and float64 are rounded. */
+  toF32(type: Dtype, bytes: Uint8Array, count: number): Float32Array;
+  /** float32 to packed values, rounded to nearest even; saturating for integer and float8 types. */
+  fromF32(type: Dtype, values: Float32Array): Uint8Array;
+  /**
+   * Quantizes rows [k0, k0 + rows) of a `[K, N]` matrix (k0 a multiple of the block) into `out`.
+   * `w` holds those rows, row-major.
+   */
+  quantizeBlocksKN(
+    w: Float32Array,
+    rows: number,
+    k0: number,
+    format: BlockFormat,
+    out: BlockOutput,
+  ): void;
+  /** The same for rows [n0, n0 + rows) of an `[N, K]` matrix; `w` holds `rows` × K values. */
+  quantizeBlocksNK(
+    w: Float32Array,
+    rows: number,
+    n0: number,
+    k: number,
+    format: BlockFormat,
+    out: BlockOutput,
+  ): void;
+}

@@ -1,0 +1,346 @@
+/**
+ * Every question, job and host call, typed once. A webview's question is forwarded untouched to the
+ * engine; a missing handler does not compile. No weights: answers are at most 1 MB.
+ */
+import type { Doc, Entry } from "./doc.ts";
+import type { Metric, SizeRange, Skip } from "./report.ts";
+
+export interface IoView {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly (number | string | null)[];
+}
+
+export interface Summary {
+  readonly format: "onnx" | "safetensors";
+  readonly path: string;
+  /** Size of the file itself plus its external data; for a changed document, as it would be saved (estimate within 1 %). */
+  readonly sizeBytes: number;
+  readonly files: readonly { readonly path: string; readonly sizeBytes: number; readonly role: string }[];
+  readonly producer: string;
+  readonly irVersion: number;
+  readonly opsets: Readonly<Record<string, number>>;
+  /** Nodes of the main graph, and of all graphs. */
+  readonly nodes: number;
+  readonly nodesInSubgraphs: number;
+  readonly tensors: number;
+  /** Elements of floating-point (and quantized-weight) initializers. */
+  readonly parameters: number;
+  readonly bytesByDtype: Readonly<Record<string, number>>;
+  readonly opCounts: readonly { readonly op: string; readonly count: number }[];
+  readonly inputs: readonly IoView[];
+  readonly outputs: readonly IoView[];
+  /** Multiply-accumulates of one inference with symbolic dimensions as 1; null where shapes are unknown. */
+  readonly macs: number | null;
+  readonly metadata: readonly { readonly key: string; readonly value: string }[];
+  readonly largest: readonly TensorRow[];
+  readonly warnings: readonly string[];
+}
+
+export interface TensorRow {
+  /** Graph path and name together identify a tensor: `graph` is JSON of the path. */
+  readonly graph: string;
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly sizeBytes: number;
+  readonly file: string;
+  readonly offset: number;
+  /** Labels of nodes that use it, at most 8. */
+  readonly usedBy: readonly string[];
+  /** Set by the recipe: "new", "replaced", or null for as in the file. */
+  readonly change: "new" | "replaced" | null;
+}
+export type TensorSort = "order" | "name" | "dtype" | "size" | "elements";
+
+export interface TensorStats {
+  readonly name: string;
+  readonly count: number;
+  readonly min: number | null;
+  readonly max: number | null;
+  readonly mean: number | null;
+  readonly std: number | null;
+  readonly zeros: number;
+  readonly nan: number;
+  readonly inf: number;
+  /** Equal-width bins from min to max; empty for non-numeric or constant tensors. */
+  readonly histogram: readonly number[];
+  /** Range of each slice along axis 0 (at most 512 slices). */
+  readonly channels: readonly { readonly min: number; readonly max: number }[];
+  /** First values, at most 32. */
+  readonly head: readonly number[];
+  /** Null, or why there are no figures (string tensor, packed codes). */
+  readonly note: string | null;
+}
+
+export interface NodeView {
+  readonly label: string;
+  readonly op: string;
+  readonly domain: string;
+  readonly inputs: readonly IoView[];
+  readonly outputs: readonly IoView[];
+  readonly attributes: readonly { readonly name: string; readonly value: string }[];
+  readonly tensors: readonly TensorRow[];
+  readonly change: "new" | "replaced" | null;
+}
+
+export interface UnitView {
+  readonly name: string;
+  readonly op: string;
+  readonly detail: string;
+  readonly sizeBefore: number;
+  readonly sizeAfter: SizeRange;
+}
+export interface PlanView {
+  readonly transform: string;
+  readonly params: Entry["params"];
+  readonly units: readonly UnitView[];
+  readonly skipped: readonly Skip[];
+  /** Bytes of all tensor data of the model before, and after the plan. */
+  readonly bytesBefore: number;
+  readonly bytesAfter: SizeRange;
+}
+
+export type Verified = true | { readonly skipped: string };
+
+export interface ApplyResult {
+  readonly entry: Entry;
+  readonly units: readonly UnitView[];
+  readonly skipped: readonly Skip[];
+  /** Tensor bytes of the model before and after this entry. */
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  readonly verified: Verified;
+}
+
+export interface SaveOptions {
+  readonly externalData: "auto" | "always" | "never";
+  /** Replace an existing file. */
+  readonly overwrite: boolean;
+  /** Load and run the result once before it takes the name of the output. */
+  readonly verify: boolean;
+  /** Also write `<output>.lathe.json`. */
+  readonly recipeFile: boolean;
+}
+export interface SaveResult {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** sha256 of the base file the recipe was applied to; "" when the recipe is empty. */
+  readonly sourceSha256: string;
+  readonly verified: Verified;
+  /** When the base itself was replaced: where its old bytes are kept until the document closes. */
+  readonly keptBase: string | null;
+}
+
+export type MetricName = "top1" | "perplexity" | "psnr" | "mse" | "sqnr";
+export interface EvalResult {
+  readonly metric: MetricName;
+  readonly value: number;
+  /** 95 % interval. */
+  readonly low: number;
+  readonly high: number;
+  /** Samples, windows' tokens, or tensors measured. */
+  readonly n: number;
+  readonly better: "lower" | "higher";
+  /** No data was given: seeded random inputs; the value compares models, it is no quality. */
+  readonly synthetic: boolean;
+  readonly data: string | null;
+  /** Further figures of the same run, e.g. top5. */
+  readonly also: Readonly<Record<string, number>>;
+}
+
+export interface BenchModel {
+  readonly path: string;
+  readonly p50Ms: number;
+  readonly p90Ms: number;
+  readonly runs: number;
+}
+export interface BenchResult {
+  readonly models: readonly BenchModel[];
+  /** Second model's time over the first's: median of paired runs, with 95 % interval. Null for one model. */
+  readonly ratio: number | null;
+  readonly ratioLow: number | null;
+  readonly ratioHigh: number | null;
+  readonly threads: number;
+}
+
+export interface TensorDiff {
+  readonly name: string;
+  readonly status: "added" | "removed" | "changed" | "replaced";
+  /** Signal to quantization noise of the new values against the old; null when not comparable. */
+  readonly sqnrDb: number | null;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+  readonly detail: string;
+}
+export interface GraphDiff {
+  readonly matched: number;
+  readonly added: readonly { readonly name: string; readonly op: string }[];
+  readonly removed: readonly { readonly name: string; readonly op: string }[];
+  readonly changed: readonly { readonly name: string; readonly op: string; readonly what: string }[];
+}
+export interface DiffStructure {
+  readonly graph: GraphDiff;
+  /** Tensors without numeric comparison (see `diffTensors`). */
+  readonly tensors: readonly TensorDiff[];
+  readonly size: { readonly before: number; readonly after: number };
+}
+export interface OutputDiff {
+  readonly name: string;
+  readonly sqnrDb: number | null;
+  readonly maxAbs: number | null;
+  readonly cosine: number | null;
+  /** Share of samples with the same arg max; null for outputs that are not class scores. */
+  readonly agreement: number | null;
+}
+export interface DiffMeasures {
+  /** Null where there is no graph to run, with the reason in `notes`. */
+  readonly outputs: readonly OutputDiff[] | null;
+  readonly accuracy: { readonly before: EvalResult; readonly after: EvalResult } | null;
+  readonly latency: BenchResult | null;
+  /** What could not be measured and why; and what the figures stand on. */
+  readonly notes: readonly string[];
+}
+
+/** Questions about a document: quick, without onnxruntime. */
+export interface Queries {
+  summary(p: { doc: Doc }): Summary;
+  tensors(p: {
+    doc: Doc;
+    from: number;
+    to: number;
+    sort: TensorSort;
+    descending: boolean;
+    filter: string;
+  }): { total: number; rows: readonly TensorRow[] };
+  tensorStats(p: { doc: Doc; graph: string; name: string }): TensorStats;
+  nodes(p: {
+    doc: Doc;
+    from: number;
+    to: number;
+    filter: string;
+  }): {
+    total: number;
+    rows: readonly { graph: string; key: string; label: string; op: string }[];
+  };
+  node(p: { doc: Doc; graph: string; key: string }): NodeView;
+  plan(p: { doc: Doc; entry: Entry }): PlanView;
+  diffStructure(p: { before: Doc; after: Doc }): DiffStructure;
+}
+
+/** What takes long, needs onnxruntime or writes. Never in an untrusted workspace. */
+export interface Jobs {
+  /** Computes and verifies one more entry on a document; the result is in the cache afterwards. */
+  apply(p: { doc: Doc; entry: Entry; verify: boolean }): ApplyResult;
+  save(p: { doc: Doc; to: string; options: SaveOptions }): SaveResult;
+  evaluate(p: { doc: Doc; data: string | null; limit: number | null }): EvalResult;
+  bench(p: { docs: readonly Doc[]; runs: number; threads: number; seed: number }): BenchResult;
+  /** SQNR of every changed tensor, dequantized to what it replaced. */
+  diffTensors(p: { before: Doc; after: Doc }): { tensors: readonly TensorDiff[] };
+  diffMeasures(p: {
+    before: Doc;
+    after: Doc;
+    data: string | null;
+    latency: boolean;
+  }): DiffMeasures;
+}
+
+export interface EngineApi extends Queries, Jobs {
+  hello(p: { version: string }): { version: string };
+  /** Fingerprint of a file, and that it is a model: the first step of opening. */
+  open(p: { path: string }): { doc: Doc };
+}
+
+/** What the webview asks of the host itself. */
+export interface HostApi {
+  ready(p: Record<string, never>): HostState;
+  /** Applies an entry to the document of this editor, as an undoable edit. */
+  run(p: { entry: Entry }): { applied: ApplyResult | null };
+  cancel(p: Record<string, never>): { cancelled: boolean };
+  /** Lets the user choose a model to compare with; null when dismissed. */
+  pickCompare(p: Record<string, never>): { doc: Doc } | null;
+  /** Lets the user choose evaluation data; null when dismissed. */
+  pickData(p: Record<string, never>): { data: string } | null;
+  /** Measures for the diff page: a job, so only in trusted workspaces. */
+  measureDiff(p: { before: Doc; after: Doc; latency: boolean }): {
+    tensors: readonly TensorDiff[];
+    measures: DiffMeasures;
+  };
+  /** Shows a tensor or node in the inspector panel. */
+  select(p: { selection: Selection | null }): { shown: boolean };
+  /** Leaves the last `count` entries of the recipe out, as an undoable edit. */
+  removeEntries(p: { count: number }): { removed: number };
+  openFile(p: { path: string }): { opened: boolean };
+}
+
+export type Selection =
+  | { readonly kind: "tensor"; readonly graph: string; readonly name: string }
+  | { readonly kind: "node"; readonly graph: string; readonly key: string };
+
+export type PageId = "summary" | "tensors" | "optimize" | "diff";
+
+export interface HostState {
+  readonly doc: Doc;
+  /** The file as it was opened, for before/after. */
+  readonly original: Doc;
+  readonly title: string;
+  readonly dirty: boolean;
+  /** Null, or why nothing can be changed (untrusted workspace, read-only source). */
+  readonly readOnly: string | null;
+  readonly job: { readonly title: string; readonly fraction: number; readonly message: string } | null;
+  /** Set when a command asks the editor to show something. */
+  readonly show: {
+    readonly page: PageId;
+    readonly technique: string | null;
+    readonly compareWith: Doc | null;
+  } | null;
+  readonly failure: import("./errors.ts").Failure | null;
+}
+export interface HostEvents {
+  state: HostState;
+}
+
+/** One technique or family as menus, forms and the command line see it; generated from the techniques. */
+export interface CatalogEntry {
+  readonly id: string;
+  readonly family: string;
+  readonly title: string;
+  readonly summary: string;
+  readonly papers: readonly string[];
+  readonly formats: readonly string[];
+  readonly ops: readonly string[] | "any";
+  readonly data: "none" | "optional" | "required";
+  readonly cost: "instant" | "seconds" | "minutes";
+  readonly exact: boolean;
+  readonly warnings: readonly string[];
+  readonly covers: readonly string[];
+  readonly version: number;
+  readonly suffix: string;
+  readonly needsRuntime: boolean;
+  readonly params: import("./params.ts").ParamSchema;
+}
+export type { Metric };
+
+export type Params<A, K extends keyof A> = A[K] extends (p: infer P) => unknown ? P : never;
+export type Answer<A, K extends keyof A> = A[K] extends (p: never) => infer R ? R : never;
+
+/** The names of all questions, as a table the compiler keeps complete: the host's forwarder reads it. */
+export const QUERIES: { readonly [K in keyof Queries]: true } = {
+  summary: true,
+  tensors: true,
+  tensorStats: true,
+  nodes: true,
+  node: true,
+  plan: true,
+  diffStructure: true,
+};
+export const JOBS: { readonly [K in keyof Jobs]: true } = {
+  apply: true,
+  save: true,
+  evaluate: true,
+  bench: true,
+  diffTensors: true,
+  diffMeasures: true,
+};
+/** What a webview may call: the questions, and the host's own methods. */
+export type WebviewApi = Queries & HostApi;
