@@ -2,11 +2,6 @@
  * The few globals that pure code may use. Node, browsers and VS Code's web host all have them; the
  * pure tsconfig has neither Node nor DOM types, so anything else does not compile there.
  */
-interface AbortSignal {
-  readonly aborted: boolean;
-  addEventListener(type: "abort", listener: () => void): void;
-  removeEventListener(type: "abort", listener: () => void): void;
-}
 interface TextDecoderLike {
   decode(bytes: Uint8Array): string;
 }
