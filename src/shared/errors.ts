@@ -10,6 +10,7 @@ export type FailureCode =
   | "param"
   | "usage"
   | "engine"
+  | "result"
   | "data"
   | "gate"
   | "cancelled"
@@ -78,6 +79,7 @@ export function fromFailure(failure: Failure): LatheError {
     case "data":
       return new DataError(failure);
     case "engine":
+    case "result":
       return new EngineError(failure);
     default:
       return new LatheError(failure);
@@ -164,6 +166,69 @@ export const usageErrors = {
       where: name,
       hint: didYouMean(name, known),
     }),
+  unknownOption: (command: string, option: string, known: readonly string[]): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `\`lathe ${command}\` has no option ${option}.`,
+      where: option,
+      hint: didYouMean(option, known),
+    }),
+  optionNeedsValue: (option: string, value: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `${option} needs a value.`,
+      where: option,
+      hint: `Write ${option} ${value}.`,
+    }),
+  optionTakesNoValue: (option: string, value: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `${option} is given the value ${show(value)}, but takes none.`,
+      where: option,
+      hint: `Write just ${option}.`,
+    }),
+  badOptionValue: (option: string, value: string, expected: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `${option} is ${show(value)}.`,
+      where: option,
+      hint: `It must be ${expected}.`,
+    }),
+  withoutTechnique: (option: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `${option} comes before any -t.`,
+      where: option,
+      hint: "Each -p and --scope belongs to the -t before it: write -t ID -p key=value.",
+    }),
+  badPair: (text: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `-p is ${show(text)}.`,
+      where: "-p",
+      hint: "It must be key=value, for example -p bits=4.",
+    }),
+  wrongArguments: (command: string, problem: string, usage: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `\`lathe ${command}\` ${problem}.`,
+      where: command,
+      hint: `Usage: ${usage}`,
+    }),
+  nothingToApply: (command: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `\`lathe ${command}\` was not told what to do.`,
+      where: command,
+      hint: "Name a technique with -t ID (see `lathe list`), or give a recipe (*.lathe.json).",
+    }),
+  recipeAndTechniques: (path: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `Both the recipe ${path} and -t are given.`,
+      where: path,
+      hint: "Give one of them; a recipe is JSON and can be edited.",
+    }),
 };
 
 const format = (message: string, where: string, hint: string): FormatError =>
@@ -248,6 +313,9 @@ export const formatErrors = {
 
 const engine = (message: string, where: string, hint: string): EngineError =>
   new EngineError({ code: "engine", message, where, hint });
+/** What was computed did not pass its check: no fault of the user or the file. */
+const badResult = (message: string, where: string, hint: string): EngineError =>
+  new EngineError({ code: "result", message, where, hint });
 
 export const engineErrors = {
   notFound: (path: string): EngineError =>
@@ -304,13 +372,13 @@ export const engineErrors = {
   runFailed: (path: string, reason: string): EngineError =>
     engine(`onnxruntime cannot run ${path}: ${reason}`, path, "Check the inputs' shapes and types."),
   resultInvalid: (path: string, reason: string): EngineError =>
-    engine(
+    badResult(
       `The result was discarded because it failed its check: ${reason}`,
       path,
       "Nothing was written. The input loads, so this is a defect of Lathe: please report it with the recipe.",
     ),
   planMissed: (transform: string, planned: string, actual: number): EngineError =>
-    engine(
+    badResult(
       `${transform} planned ${planned} bytes of tensors but made ${actual}.`,
       transform,
       "Nothing was written. This is a defect of Lathe: please report it with the recipe.",
