@@ -295,6 +295,8 @@ export interface HostState {
     readonly compareWith: Doc | null;
   } | null;
   readonly failure: import("./errors.ts").Failure | null;
+  /** What the inspector panel shows; the last `select` of the active editor. */
+  readonly selection: Selection | null;
 }
 export interface HostEvents {
   state: HostState;
