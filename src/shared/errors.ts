@@ -115,8 +115,7 @@ const didYouMean = (name: string, known: readonly string[]): string => {
   return `${near === null ? "" : `Did you mean "${near}"? `}Known: ${known.join(", ")}.`;
 };
 
-const show = (value: unknown): string =>
-  typeof value === "string" ? `"${value}"` : String(value as number);
+const show = (value: unknown): string => (typeof value === "string" ? `"${value}"` : String(value));
 
 export const paramErrors = {
   unknownTransform: (id: string, known: readonly string[]): ParamError =>
@@ -235,7 +234,13 @@ const format = (message: string, where: string, hint: string): FormatError =>
   new FormatError({ code: "format", message, where, hint });
 
 export const formatErrors = {
-  truncated: (path: string, offset: number, field: string, need: number, have: number): FormatError =>
+  truncated: (
+    path: string,
+    offset: number,
+    field: string,
+    need: number,
+    have: number,
+  ): FormatError =>
     format(
       `${path} is cut off: ${field} at byte ${offset} needs ${need} bytes, ${have} are left.`,
       `${path} at byte ${offset}`,
@@ -266,11 +271,7 @@ export const formatErrors = {
       "Lathe opens .onnx and .safetensors files.",
     ),
   tooLarge: (path: string, field: string, value: number, limit: number, why: string): FormatError =>
-    format(
-      `${path}: ${field} is ${value}, more than ${limit}.`,
-      `${path}: ${field}`,
-      why,
-    ),
+    format(`${path}: ${field} is ${value}, more than ${limit}.`, `${path}: ${field}`, why),
   externalMissing: (path: string, tensor: string, location: string): FormatError =>
     format(
       `${path}: the data of tensor "${tensor}" is in "${location}", which does not exist.`,
@@ -343,7 +344,11 @@ export const engineErrors = {
       "Choose another output, or pass --force to replace the input once the result is complete.",
     ),
   outputExists: (path: string): EngineError =>
-    engine(`${path} exists already.`, path, "Choose another output, or pass --force to replace it."),
+    engine(
+      `${path} exists already.`,
+      path,
+      "Choose another output, or pass --force to replace it.",
+    ),
   wrongExtension: (path: string, expected: string): EngineError =>
     engine(
       `${path} does not end in ${expected}, the format of the input.`,
@@ -363,14 +368,24 @@ export const engineErrors = {
       "onnxruntime",
       "Viewing, statistics and plans still work; jobs need Linux (glibc), Windows or Apple silicon.",
     ),
-  runtimeRefuses: (path: string, reason: string): EngineError =>
+  runtimeRefuses: (path: string, reason: string, node: string | null = null): EngineError =>
     engine(
       `onnxruntime does not load ${path}: ${reason}`,
-      path,
+      node === null ? path : `${path}: node ${node}`,
       "The model uses something this runtime version does not have, or is invalid.",
     ),
-  runFailed: (path: string, reason: string): EngineError =>
-    engine(`onnxruntime cannot run ${path}: ${reason}`, path, "Check the inputs' shapes and types."),
+  runFailed: (path: string, reason: string, node: string | null = null): EngineError =>
+    engine(
+      `onnxruntime cannot run ${path}: ${reason}`,
+      node === null ? path : `${path}: node ${node}`,
+      "Check the inputs' shapes and types.",
+    ),
+  boundaryType: (path: string, type: string): EngineError =>
+    engine(
+      `${path} has an input or output of type ${type}, whose values cannot be exchanged with onnxruntime.`,
+      path,
+      "Cast inside the graph and keep inputs and outputs float32, float16 or integer.",
+    ),
   resultInvalid: (path: string, reason: string): EngineError =>
     badResult(
       `The result was discarded because it failed its check: ${reason}`,
