@@ -66,6 +66,10 @@ export interface GraphNode {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attrs: Readonly<Record<string, Attribute>>;
+  /**
+   * The message this node came from, kept when the node is edited: the writer takes the fields above
+   * from here, attributes whose object is unchanged and everything unknown from the original.
+   */
   readonly original?: unknown;
 }
 

@@ -60,7 +60,9 @@ export const DTYPES: readonly Dtype[] = TABLE.map(([name, bits, kind, onnx, safe
 }));
 
 const byName = new Map<string, Dtype>(DTYPES.map((d) => [d.name, d]));
-const byOnnx = new Map<number, Dtype>(DTYPES.flatMap((d) => (d.onnx === null ? [] : [[d.onnx, d]])));
+const byOnnx = new Map<number, Dtype>(
+  DTYPES.flatMap((d) => (d.onnx === null ? [] : [[d.onnx, d]])),
+);
 const bySafetensors = new Map<string, Dtype>(
   DTYPES.flatMap((d) => (d.safetensors === null ? [] : [[d.safetensors, d]])),
 );

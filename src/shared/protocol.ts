@@ -16,7 +16,11 @@ export interface Summary {
   readonly path: string;
   /** Size of the file itself plus its external data; for a changed document, as it would be saved (estimate within 1 %). */
   readonly sizeBytes: number;
-  readonly files: readonly { readonly path: string; readonly sizeBytes: number; readonly role: string }[];
+  readonly files: readonly {
+    readonly path: string;
+    readonly sizeBytes: number;
+    readonly role: string;
+  }[];
   readonly producer: string;
   readonly irVersion: number;
   readonly opsets: Readonly<Record<string, number>>;
@@ -177,7 +181,11 @@ export interface GraphDiff {
   readonly matched: number;
   readonly added: readonly { readonly name: string; readonly op: string }[];
   readonly removed: readonly { readonly name: string; readonly op: string }[];
-  readonly changed: readonly { readonly name: string; readonly op: string; readonly what: string }[];
+  readonly changed: readonly {
+    readonly name: string;
+    readonly op: string;
+    readonly what: string;
+  }[];
 }
 export interface DiffStructure {
   readonly graph: GraphDiff;
@@ -214,12 +222,7 @@ export interface Queries {
     filter: string;
   }): { total: number; rows: readonly TensorRow[] };
   tensorStats(p: { doc: Doc; graph: string; name: string }): TensorStats;
-  nodes(p: {
-    doc: Doc;
-    from: number;
-    to: number;
-    filter: string;
-  }): {
+  nodes(p: { doc: Doc; from: number; to: number; filter: string }): {
     total: number;
     rows: readonly { graph: string; key: string; label: string; op: string }[];
   };
@@ -237,18 +240,15 @@ export interface Jobs {
   bench(p: { docs: readonly Doc[]; runs: number; threads: number; seed: number }): BenchResult;
   /** SQNR of every changed tensor, dequantized to what it replaced. */
   diffTensors(p: { before: Doc; after: Doc }): { tensors: readonly TensorDiff[] };
-  diffMeasures(p: {
-    before: Doc;
-    after: Doc;
-    data: string | null;
-    latency: boolean;
-  }): DiffMeasures;
+  diffMeasures(p: { before: Doc; after: Doc; data: string | null; latency: boolean }): DiffMeasures;
 }
 
 export interface EngineApi extends Queries, Jobs {
   hello(p: { version: string }): { version: string };
   /** Fingerprint of a file, and that it is a model: the first step of opening. */
   open(p: { path: string }): { doc: Doc };
+  /** Removes every computed result; recipes are computed again when asked for. */
+  clearCache(p: Record<string, never>): { cleared: true };
 }
 
 /** What the webview asks of the host itself. */
@@ -287,7 +287,11 @@ export interface HostState {
   readonly dirty: boolean;
   /** Null, or why nothing can be changed (untrusted workspace, read-only source). */
   readonly readOnly: string | null;
-  readonly job: { readonly title: string; readonly fraction: number; readonly message: string } | null;
+  readonly job: {
+    readonly title: string;
+    readonly fraction: number;
+    readonly message: string;
+  } | null;
   /** Set when a command asks the editor to show something. */
   readonly show: {
     readonly page: PageId;

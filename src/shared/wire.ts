@@ -14,7 +14,12 @@ export interface Port {
 }
 
 type Frame =
-  | { readonly kind: "call"; readonly id: number; readonly method: string; readonly params: unknown }
+  | {
+      readonly kind: "call";
+      readonly id: number;
+      readonly method: string;
+      readonly params: unknown;
+    }
   | { readonly kind: "cancel"; readonly id: number }
   | {
       readonly kind: "progress";
@@ -26,6 +31,9 @@ type Frame =
   | { readonly kind: "fail"; readonly id: number; readonly failure: Failure }
   | { readonly kind: "event"; readonly name: string; readonly value: unknown };
 
+/** Events of a side that sends none. */
+export type NoEvents = Record<string, never>;
+
 /** Every method of `A`, with a task; a missing one does not compile. */
 export type Handlers<A> = {
   readonly [K in keyof A]: (p: Params<A, K>, task: Task) => Promise<Answer<A, K>> | Answer<A, K>;
@@ -36,7 +44,7 @@ export interface CallOptions {
   readonly onProgress?: (fraction: number, message: string) => void;
 }
 
-export interface Client<A, E = Record<never, never>> {
+export interface Client<A, E = NoEvents> {
   /** @throws LatheError of the class that the other side threw; Cancelled; code `gone` when it died. */
   call<K extends keyof A & string>(
     method: K,
@@ -48,7 +56,7 @@ export interface Client<A, E = Record<never, never>> {
   readonly pending: number;
 }
 
-export interface Server<E = Record<never, never>> {
+export interface Server<E = NoEvents> {
   emit<K extends keyof E & string>(name: K, value: E[K]): void;
 }
 
@@ -76,7 +84,7 @@ class Abort implements Signal {
  * Answers calls arriving at `port`.
  * @param now clock in ms for throttling progress; pure code has none of its own.
  */
-export function serve<A extends object, E = Record<never, never>>(
+export function serve<A extends object, E = NoEvents>(
   port: Port,
   handlers: Handlers<A>,
   now: () => number,
@@ -148,7 +156,7 @@ interface Pending {
 }
 
 /** A client of whatever `serve` offers at the other end of `port`. */
-export function connect<A extends object, E = Record<never, never>>(port: Port): Client<A, E> {
+export function connect<A extends object, E = NoEvents>(port: Port): Client<A, E> {
   let nextId = 1;
   let closed: string | null = null;
   const pending = new Map<number, Pending>();

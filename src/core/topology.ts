@@ -1,0 +1,96 @@
+/** Order of nodes: each value made before it is used, subgraph captures included. */
+import { graphKey, type Graph, type GraphNode, type Model } from "./model.ts";
+
+/** Names a node uses: its inputs, and whatever its subgraphs take from outside. */
+function usedNames(model: Model, node: GraphNode): string[] {
+  const names = [...node.inputs];
+  for (const attr of Object.values(node.attrs)) {
+    if (attr.kind !== "graph") continue;
+    const graph = model.graphs.get(graphKey(attr.path));
+    if (!graph) continue;
+    for (const inner of graph.nodes) names.push(...usedNames(model, inner));
+    names.push(...graph.outputs);
+  }
+  return names;
+}
+
+/**
+ * The nodes in a topological order that keeps the given order wherever it can (Kahn 1962, taking
+ * the earliest ready node). Null when the order is valid already.
+ * @throws Error when the nodes form a cycle, naming one value on it.
+ */
+export function topologicalOrder(model: Model, graph: Graph): GraphNode[] | null {
+  const makerOf = new Map<string, number>();
+  graph.nodes.forEach((node, i) => {
+    for (const output of node.outputs) if (output !== "") makerOf.set(output, i);
+  });
+  const waitsFor = graph.nodes.map((node, i) => {
+    const makers = new Set<number>();
+    for (const name of usedNames(model, node)) {
+      const maker = makerOf.get(name);
+      if (maker !== undefined && maker !== i) makers.add(maker);
+    }
+    return makers;
+  });
+  if (waitsFor.every((makers, i) => [...makers].every((maker) => maker < i))) return null;
+
+  const dependents = graph.nodes.map((): number[] => []);
+  waitsFor.forEach((makers, i) => {
+    for (const maker of makers) dependents[maker]?.push(i);
+  });
+  const missing = waitsFor.map((makers) => makers.size);
+  const ready = new MinHeap();
+  missing.forEach((count, i) => {
+    if (count === 0) ready.push(i);
+  });
+  const order: GraphNode[] = [];
+  for (let next = ready.pop(); next !== null; next = ready.pop()) {
+    const node = graph.nodes[next];
+    if (node) order.push(node);
+    for (const dependent of dependents[next] ?? []) {
+      missing[dependent] = (missing[dependent] ?? 0) - 1;
+      if (missing[dependent] === 0) ready.push(dependent);
+    }
+  }
+  if (order.length < graph.nodes.length) {
+    const stuck = graph.nodes[missing.findIndex((count) => count > 0)];
+    throw new Error(`the nodes form a cycle through "${stuck?.outputs[0] ?? ""}"`);
+  }
+  return order;
+}
+
+/** Smallest index first, so that the order stays as close as it can to the one given. */
+class MinHeap {
+  readonly #items: number[] = [];
+  push(item: number): void {
+    const items = this.#items;
+    let at = items.push(item) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const above = items[parent] ?? 0;
+      if (above <= item) break;
+      items[at] = above;
+      at = parent;
+    }
+    items[at] = item;
+  }
+  pop(): number | null {
+    const items = this.#items;
+    const top = items[0];
+    const last = items.pop();
+    if (top === undefined || last === undefined) return null;
+    if (items.length === 0) return top;
+    let at = 0;
+    for (;;) {
+      let child = at * 2 + 1;
+      if (child >= items.length) break;
+      if ((items[child + 1] ?? Infinity) < (items[child] ?? Infinity)) child++;
+      const below = items[child] ?? 0;
+      if (below >= last) break;
+      items[at] = below;
+      at = child;
+    }
+    items[at] = last;
+    return top;
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * Computed changes on disk, by key. A change is `<key>.json` (what was done) and one data file with
+ * the new tensors' bytes; the JSON is written last, by rename, so it never points to missing data.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import path from "node:path";
+import type { Change } from "../core/change.ts";
+import type { ByteRange } from "../core/model.ts";
+import type { TensorData } from "../core/plugin.ts";
+import type { TensorSink } from "../core/transaction.ts";
+import type { Entry, Fingerprint } from "../shared/doc.ts";
+import { touch, type Scratch } from "./scratch.ts";
+
+/** Sorted keys, so that equal entries have equal text. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (value !== null && typeof value === "object")
+    return `{${Object.entries(value)
+      .filter(([, v]) => v !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([k, v]) => `${JSON.stringify(k)}:${canonical(v)}`)
+      .join(",")}}`;
+  return JSON.stringify(value) ?? "null";
+}
+const sha256 = (text: string): string =>
+  createHash("sha256").update(text).digest("hex").slice(0, 32);
+
+/** Identity of the untouched base: content and file identity, not its path (a kept base moves). */
+export const baseKey = (fingerprint: Fingerprint): string => sha256(canonical(fingerprint));
+
+/** Identity of the state after one more entry. `version` is the technique's and the tool's. */
+export const entryKey = (before: string, entry: Entry, version: string): string =>
+  sha256(canonical([before, entry, version]));
+
+/** Stands in the JSON for the change's own data file, which may have moved with the scratch folder. */
+const OWN_DATA = "";
+
+export function loadChange(scratch: Scratch, key: string, now: Date): Change | null {
+  const file = path.join(scratch.changes, `${key}.json`);
+  let stored: { readonly data: string | null; readonly change: Change };
+  try {
+    stored = JSON.parse(readFileSync(file, "utf8"), reviveBytes) as typeof stored;
+  } catch {
+    return null; // Not computed yet, or swept while reading: the caller computes it.
+  }
+  const dataFile = stored.data === null ? null : path.join(scratch.changes, stored.data);
+  if (dataFile !== null && !existsSync(dataFile)) return null;
+  touch(file, now);
+  return mapRanges(stored.change, (range) =>
+    range.file === OWN_DATA && dataFile !== null ? { ...range, file: dataFile } : range,
+  );
+}
+
+export interface ChangeWriter {
+  readonly sink: TensorSink;
+  /** Makes the change known under its key. */
+  commit(change: Change): void;
+  /** Removes what was written. */
+  discard(): void;
+}
+
+export function writeChange(scratch: Scratch, key: string): ChangeWriter {
+  const name = `${key}.${randomUUID().slice(0, 8)}.bin`;
+  const dataFile = path.join(scratch.changes, name);
+  let descriptor: number | null = null;
+  let offset = 0;
+  const append = (bytes: Uint8Array): void => {
+    descriptor ??= openSync(dataFile, "wx");
+    for (let done = 0; done < bytes.length;)
+      done += writeSync(descriptor, bytes, done, bytes.length - done, offset + done);
+    offset += bytes.length;
+  };
+  const close = (): void => {
+    if (descriptor !== null) closeSync(descriptor);
+    descriptor = null;
+  };
+  return {
+    sink: {
+      async write(data: TensorData): Promise<ByteRange> {
+        const start = offset;
+        if (data instanceof Uint8Array) append(data);
+        else for await (const chunk of data) append(chunk);
+        return { file: dataFile, offset: start, length: offset - start };
+      },
+    },
+    commit(change) {
+      close();
+      const stored = {
+        data: offset > 0 ? name : null,
+        change: mapRanges(change, (range) =>
+          range.file === dataFile ? { ...range, file: OWN_DATA } : range,
+        ),
+      };
+      const temporary = path.join(scratch.changes, `${key}.${randomUUID()}.tmp`);
+      writeFileSync(temporary, JSON.stringify(stored, writeBytes));
+      renameSync(temporary, path.join(scratch.changes, `${key}.json`));
+    },
+    discard() {
+      close();
+      rmSync(dataFile, { force: true });
+    },
+  };
+}
+
+function mapRanges(change: Change, map: (range: ByteRange) => ByteRange): Change {
+  return {
+    ...change,
+    units: change.units.map((unit) => ({
+      ...unit,
+      steps: unit.steps.map((step) =>
+        step.kind === "putTensor" && !(step.tensor.at instanceof Uint8Array)
+          ? { ...step, tensor: { ...step.tensor, at: map(step.tensor.at) } }
+          : step,
+      ),
+    })),
+  };
+}
+
+const writeBytes = (_key: string, value: unknown): unknown =>
+  value instanceof Uint8Array ? { base64: Buffer.from(value).toString("base64") } : value;
+const reviveBytes = (_key: string, value: unknown): unknown =>
+  value !== null &&
+  typeof value === "object" &&
+  "base64" in value &&
+  typeof value.base64 === "string"
+    ? new Uint8Array(Buffer.from(value.base64, "base64"))
+    : value;

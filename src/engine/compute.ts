@@ -1,0 +1,171 @@
+/**
+ * Applies one entry to a model: plan, scope, prepare, then unit by unit; with the checks that hold
+ * for every technique. The result is a Change; nothing of the user's is written here.
+ */
+import type { Change, ChangeUnit } from "../core/change.ts";
+import type { WorkContext } from "../core/context.ts";
+import { nodeKey, type Model } from "../core/model.ts";
+import type { Plan, Unit } from "../core/plan.ts";
+import type { Transform } from "../core/plugin.ts";
+import { beginTransaction, tensorBytes, type TensorSink } from "../core/transaction.ts";
+import type { Entry } from "../shared/doc.ts";
+import { Cancelled, engineErrors, paramErrors } from "../shared/errors.ts";
+import { readParams, type ParamsOf, type ParamSchema } from "../shared/params.ts";
+import type { Skip } from "../shared/report.ts";
+import type { Task } from "../shared/task.ts";
+import { transforms } from "../transforms/index.ts";
+
+export type AnyTransform = Transform;
+
+export function findTransform(id: string): AnyTransform {
+  const found = transforms.find((t) => t.meta.id === id);
+  if (!found)
+    throw paramErrors.unknownTransform(
+      id,
+      transforms.map((t) => t.meta.id),
+    );
+  return found;
+}
+
+/** `*` matches any run of characters. */
+export function matchesScope(name: string, scope: readonly string[]): boolean {
+  return scope.some((pattern) => {
+    if (!pattern.includes("*")) return pattern === name;
+    const escaped = pattern.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
+    return new RegExp(`^${escaped.join(".*")}$`, "s").test(name);
+  });
+}
+
+export interface PlannedEntry {
+  readonly transform: AnyTransform;
+  readonly params: ParamsOf<ParamSchema>;
+  readonly plan: Plan;
+}
+
+/** @throws ParamError for an unknown technique or parameter, or a scope that matches nothing. */
+export function planEntry(model: Model, entry: Entry): PlannedEntry {
+  const transform = findTransform(entry.transform);
+  const params = readParams(transform.meta.id, transform.meta.params, entry.params);
+  if (!transform.meta.formats.includes(model.format))
+    return {
+      transform,
+      params,
+      plan: {
+        units: [],
+        skipped: [
+          {
+            name: "the model",
+            reason: `${transform.meta.id} works on ${transform.meta.formats.join(" and ")} files, not on ${model.format}`,
+          },
+        ],
+      },
+    };
+  const plan = transform.plan(model, params);
+  const { scope } = entry;
+  if (!scope) return { transform, params, plan };
+  const units = plan.units.filter((unit) => matchesScope(unit.name, scope));
+  if (units.length === 0 && plan.units.length > 0)
+    throw paramErrors.nothingInScope(transform.meta.id, scope);
+  return { transform, params, plan: { ...plan, units } };
+}
+
+export async function computeChange(
+  model: Model,
+  entry: Entry,
+  sink: TensorSink,
+  contextFor: (progress: (fraction: number) => void) => WorkContext,
+  task: Task,
+): Promise<{ readonly change: Change; readonly model: Model }> {
+  const { transform, params, plan } = planEntry(model, entry);
+  const tx = beginTransaction(model, sink);
+  const weight = (unit: Unit): number => Math.max(1, unit.sizeBefore);
+  const total = plan.units.reduce((sum, unit) => sum + weight(unit), 0);
+  let done = 0;
+  let current = 0;
+  let label: string = transform.meta.title;
+  const context = contextFor((fraction) =>
+    task.progress((done + current * Math.min(1, fraction)) / Math.max(1, total), label),
+  );
+  const prepared =
+    plan.units.length === 0
+      ? undefined
+      : await transform.prepare?.(model, plan.units, params, context);
+  const units: ChangeUnit[] = [];
+  const skipped: Skip[] = [...plan.skipped];
+  for (const unit of plan.units) {
+    if (task.signal.aborted) throw new Cancelled();
+    current = weight(unit);
+    label = `${transform.meta.title}: ${unit.name}`;
+    const skip = await transform.apply(tx, unit, params, context, prepared);
+    if (skip) {
+      tx.rollback();
+      skipped.push(skip);
+    } else units.push(recordUnit(transform, unit, tx.takeSteps()));
+    done += current;
+    task.progress(done / Math.max(1, total), label);
+    await context.checkpoint();
+  }
+  const result = tx.finish();
+  checkResult(model, result);
+  return {
+    change: {
+      entry,
+      units,
+      skipped,
+      bytesBefore: tensorBytes(model),
+      bytesAfter: tensorBytes(result),
+    },
+    model: result,
+  };
+}
+
+function recordUnit(transform: AnyTransform, unit: Unit, steps: ChangeUnit["steps"]): ChangeUnit {
+  const added = steps.reduce(
+    (sum, step) => (step.kind === "putTensor" ? sum + step.tensor.sizeBytes : sum),
+    0,
+  );
+  if (added < unit.sizeAfter.min || added > unit.sizeAfter.max)
+    throw engineErrors.planMissed(
+      `${transform.meta.id} (${unit.name})`,
+      unit.sizeAfter.min === unit.sizeAfter.max
+        ? String(unit.sizeAfter.min)
+        : `${unit.sizeAfter.min} to ${unit.sizeAfter.max}`,
+      added,
+    );
+  return {
+    name: unit.name,
+    op: unit.nodes[0]?.op ?? "",
+    detail: unit.detail,
+    sizeBefore: unit.sizeBefore,
+    sizeAfter: unit.sizeAfter,
+    steps,
+  };
+}
+
+/** What must hold after any technique: names are made once, and every operator's domain is imported. */
+function checkResult(before: Model, after: Model): void {
+  const functions = new Set(after.functions.map((f) => f.domain));
+  for (const graph of after.graphs.values()) {
+    const made = new Set<string>();
+    for (const node of graph.nodes) {
+      for (const output of node.outputs) {
+        if (output === "") continue;
+        if (made.has(output) && !definedTwice(before, output))
+          throw engineErrors.resultInvalid(nodeKey(node), `two nodes make the value "${output}"`);
+        made.add(output);
+      }
+      const domain = node.domain === "ai.onnx" ? "" : node.domain;
+      const imported = after.opsets.has(domain) || (domain === "" && after.opsets.has("ai.onnx"));
+      if (!imported && !functions.has(node.domain) && before.opsets.has(domain))
+        throw engineErrors.resultInvalid(
+          nodeKey(node),
+          `operator ${node.op} needs an import of "${node.domain}"`,
+        );
+    }
+  }
+}
+function definedTwice(model: Model, output: string): boolean {
+  for (const graph of model.graphs.values())
+    if (graph.nodes.filter((node) => node.outputs.includes(output)).length > 1) return true;
+  return false;
+}

@@ -1,0 +1,219 @@
+/** Builds what the handlers work with: models opened once, recipes replayed from the cache or computed. */
+import { mkdirSync, renameSync, rmSync, existsSync } from "node:fs";
+import path from "node:path";
+import type { Change } from "../core/change.ts";
+import type { WorkContext } from "../core/context.ts";
+import { applySteps, Draft } from "../core/draft.ts";
+import type { Model, Tensor } from "../core/model.ts";
+import type { BaseFile, Doc, Entry } from "../shared/doc.ts";
+import { byteLength, elementCount } from "../shared/dtype.ts";
+import { Cancelled, engineErrors, formatErrors } from "../shared/errors.ts";
+import type { Kernels } from "../shared/kernels.ts";
+import type { Task } from "../shared/task.ts";
+import { baseKey, entryKey, loadChange, writeChange } from "./changeCache.ts";
+import { computeChange, findTransform } from "./compute.ts";
+import type { EngineEnv, Materialized } from "./env.ts";
+import { fingerprint, openModel, readRange } from "./files.ts";
+import { stageModel } from "./save.ts";
+import { scratchFolder, touch, type Scratch } from "./scratch.ts";
+
+/** What only the job child has: the functions that need onnxruntime. */
+export interface Computing {
+  readonly evaluateConstant: WorkContext["evaluateConstant"];
+}
+
+export interface EnvironmentOptions {
+  readonly scratch: Scratch;
+  readonly kernels: Kernels;
+  readonly toolVersion: string;
+  /** Null in the ask child: it replays from the cache only. */
+  readonly computing: Computing | null;
+}
+
+/** Base models kept parsed; a model is structure only, so a few are cheap. */
+const MODELS_KEPT = 8;
+
+/** Stands in where a caller gives no task: never cancelled, progress unheard. */
+export const UNHEARD: Task = {
+  signal: { aborted: false, addEventListener: () => {}, removeEventListener: () => {} },
+  progress: () => {},
+};
+
+export function createEnvironment(options: EnvironmentOptions): EngineEnv {
+  const { scratch, kernels } = options;
+  const bases = new Recent<Model>(MODELS_KEPT);
+  const states = new Recent<{ model: Model; changes: readonly Change[] }>(MODELS_KEPT);
+
+  const readBytes = (tensor: Tensor, offset: number, length: number): Uint8Array =>
+    tensor.at instanceof Uint8Array
+      ? tensor.at.subarray(offset, offset + length)
+      : readRange(tensor.at, offset, length);
+
+  function openBase(base: BaseFile): Model {
+    const now = fingerprint(base.path);
+    if (baseKey(now) !== baseKey(base.fingerprint)) throw engineErrors.changedOnDisk(base.path);
+    const id = `${base.path}\n${baseKey(now)}`;
+    return bases.get(id) ?? bases.set(id, openModel(base.path));
+  }
+
+  async function open(doc: Doc, task: Task = UNHEARD): Promise<Materialized> {
+    const base = openBase(doc.base);
+    let key = baseKey(doc.base.fingerprint);
+    let state: { model: Model; changes: readonly Change[] } = { model: base, changes: [] };
+    for (const [i, entry] of doc.recipe.entries()) {
+      const version = `${findTransform(entry.transform).meta.version}/${options.toolVersion}`;
+      key = entryKey(key, entry, version);
+      const id = `${doc.base.path}\n${key}`;
+      const share: Task = {
+        signal: task.signal,
+        progress: (fraction, message) => task.progress((i + fraction) / doc.recipe.length, message),
+      };
+      state = states.get(id) ?? states.set(id, await step(state, entry, key, share));
+    }
+    return { ...state, base, key };
+  }
+
+  async function step(
+    before: { readonly model: Model; readonly changes: readonly Change[] },
+    entry: Entry,
+    key: string,
+    task: Task,
+  ): Promise<{ model: Model; changes: readonly Change[] }> {
+    const known = loadChange(scratch, key, new Date());
+    if (known) {
+      const model = applySteps(
+        before.model,
+        known.units.flatMap((unit) => unit.steps),
+      );
+      return { model, changes: [...before.changes, known] };
+    }
+    if (!options.computing) throw engineErrors.needsJob(entry.transform);
+    const writer = writeChange(scratch, key);
+    try {
+      const { change, model } = await computeChange(
+        before.model,
+        entry,
+        writer.sink,
+        workContext(entry, options.computing, task),
+        task,
+      );
+      writer.commit(change);
+      return { model, changes: [...before.changes, change] };
+    } catch (error) {
+      writer.discard();
+      throw error;
+    }
+  }
+
+  const workContext =
+    (entry: Entry, computing: Computing, task: Task) =>
+    (progress: (fraction: number) => void): WorkContext => ({
+      signal: task.signal,
+      async checkpoint() {
+        // A turn of the event loop, so that a cancel message can arrive.
+        await new Promise((resolve) => setImmediate(resolve));
+        if (task.signal.aborted) throw new Cancelled();
+      },
+      progress,
+      seed: entry.seed ?? 0,
+      kernels,
+      readF32: (tensor) => Promise.resolve(readF32(tensor)),
+      readRowsF32: (tensor, from, to) => Promise.resolve(readF32(tensor, from, to)),
+      readBytes: (tensor, offset, length) => Promise.resolve(readBytes(tensor, offset, length)),
+      evaluateConstant: computing.evaluateConstant,
+    });
+
+  function readF32(tensor: Tensor, from?: number, to?: number): Float32Array {
+    const count = elementCount(tensor.shape);
+    const rows = tensor.shape[0] ?? 1;
+    const perRow = rows === 0 ? 0 : count / rows;
+    const first = (from ?? 0) * perRow;
+    const last = to === undefined ? count : to * perRow;
+    const bitOffset = first * tensor.dtype.bits;
+    const length = byteLength(tensor.dtype, last - first);
+    if (length === null || tensor.dtype.kind === "complex")
+      throw formatErrors.unreadableDtype("the model", tensor.name, tensor.dtype.name);
+    if (bitOffset % 8 === 0)
+      return kernels.toF32(tensor.dtype, readBytes(tensor, bitOffset / 8, length), last - first);
+    // A row of 2-, 4- or 6-bit codes that begins inside a byte: read from a whole byte before it.
+    const back = [1, 2, 3].find((n) => ((first - n) * tensor.dtype.bits) % 8 === 0) ?? 0;
+    const start = first - back;
+    const wider = byteLength(tensor.dtype, last - start) ?? 0;
+    return kernels
+      .toF32(tensor.dtype, readBytes(tensor, (start * tensor.dtype.bits) / 8, wider), last - start)
+      .subarray(back);
+  }
+
+  async function withScratchFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+    const folder = scratchFolder(scratch);
+    try {
+      return await use(folder);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+
+  async function fileFor(doc: Doc, task: Task = UNHEARD): Promise<string> {
+    if (doc.recipe.length === 0) {
+      openBase(doc.base);
+      return doc.base.path;
+    }
+    const { model, key } = await open(doc, task);
+    const folder = path.join(scratch.models, key);
+    const name = `model.${model.format}`;
+    if (!existsSync(path.join(folder, name)))
+      await withScratchFolder(async (temporary) => {
+        const staged = await stageModel(
+          model,
+          path.join(temporary, name),
+          { externalData: "auto", overwrite: true, allowInput: false },
+          task,
+        );
+        await staged.commit();
+        const finished = `${temporary}.done`;
+        mkdirSync(scratch.models, { recursive: true });
+        renameSync(temporary, finished);
+        try {
+          renameSync(finished, folder);
+        } catch (error) {
+          // Another process put the same model there first.
+          rmSync(finished, { recursive: true, force: true });
+          if (!existsSync(path.join(folder, name))) throw error;
+        }
+      });
+    touch(folder, new Date());
+    return path.join(folder, name);
+  }
+
+  return { kernels, open, fileFor, withScratchFolder, readBytes, readF32 };
+}
+
+/** The most recently used values, at most `limit`. */
+class Recent<V> {
+  readonly #values = new Map<string, V>();
+  readonly #limit: number;
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+  get(key: string): V | undefined {
+    const value = this.#values.get(key);
+    if (value !== undefined) {
+      this.#values.delete(key);
+      this.#values.set(key, value);
+    }
+    return value;
+  }
+  set(key: string, value: V): V {
+    this.#values.set(key, value);
+    const oldest = this.#values.keys().next();
+    if (this.#values.size > this.#limit && oldest.done !== true) this.#values.delete(oldest.value);
+    return value;
+  }
+}
+
+/** The model with extra metadata, as it is written to disk. */
+export function withMetadata(model: Model, key: string, value: string): Model {
+  const draft = new Draft(model);
+  draft.apply({ kind: "setMeta", graph: [], key, value });
+  return draft.freeze();
+}

@@ -1,0 +1,186 @@
+/** Jobs that compute or write: applying an entry, and saving a document. */
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  createReadStream,
+  linkSync,
+  mkdirSync,
+  realpathSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
+import path from "node:path";
+import type { Change } from "../core/change.ts";
+import type { Model } from "../core/model.ts";
+import type { Doc, RecipeFile } from "../shared/doc.ts";
+import { RECIPE_METADATA_KEY } from "../shared/doc.ts";
+import { Cancelled } from "../shared/errors.ts";
+import type { Answer, ApplyResult, Jobs, Params, UnitView, Verified } from "../shared/protocol.ts";
+import type { Task } from "../shared/task.ts";
+import type { EngineEnv } from "./env.ts";
+import { withMetadata } from "./environment.ts";
+import { stageCopy, stageModel, type Staged } from "./save.ts";
+import { scratchFolder, type Scratch } from "./scratch.ts";
+import { verifyModel } from "./verify.ts";
+
+export interface JobTools {
+  readonly env: EngineEnv;
+  readonly scratch: Scratch;
+  readonly toolVersion: string;
+}
+
+/** Part of a task's progress, from `from` to `to`. */
+const part = (task: Task, from: number, to: number): Task => ({
+  signal: task.signal,
+  progress: (fraction, message) => task.progress(from + fraction * (to - from), message),
+});
+
+export async function apply(
+  { env }: JobTools,
+  { doc, entry, verify }: Params<Jobs, "apply">,
+  task: Task,
+): Promise<ApplyResult> {
+  const after: Doc = { ...doc, recipe: [...doc.recipe, entry] };
+  const { changes } = await env.open(after, part(task, 0, verify ? 0.7 : 1));
+  const change = changes.at(-1);
+  if (!change) throw new Error("a recipe with an entry has a change");
+  return applyResult(change, verify ? await verifyDoc(env, after, task) : NOT_VERIFIED);
+}
+
+const NOT_VERIFIED: Verified = { skipped: "turned off" };
+
+async function verifyDoc(env: EngineEnv, doc: Doc, task: Task): Promise<Verified> {
+  const file = await env.fileFor(doc, part(task, 0.7, 0.9));
+  task.progress(0.9, "Checking that the result runs");
+  return verifyModel(file, doc.base.path, part(task, 0.9, 1));
+}
+
+const unitView = ({ name, op, detail, sizeBefore, sizeAfter }: UnitView): UnitView => ({
+  name,
+  op,
+  detail,
+  sizeBefore,
+  sizeAfter,
+});
+export const applyResult = (change: Change, verified: Verified): ApplyResult => ({
+  entry: change.entry,
+  units: change.units.map(unitView),
+  skipped: change.skipped,
+  bytesBefore: change.bytesBefore,
+  bytesAfter: change.bytesAfter,
+  verified,
+});
+
+export async function save(
+  tools: JobTools,
+  { doc, to, options }: Params<Jobs, "save">,
+  task: Task,
+): Promise<Answer<Jobs, "save">> {
+  const { env, scratch, toolVersion } = tools;
+  const { base, model } = await env.open(doc, part(task, 0, 0.6));
+  const unchanged = doc.recipe.length === 0 && options.externalData === "auto";
+  const recipe: RecipeFile | null =
+    doc.recipe.length === 0
+      ? null
+      : {
+          version: 1,
+          tool: `lathe ${toolVersion}`,
+          source: {
+            sha256: await sha256Of(doc.base.path, task),
+            sizeBytes: doc.base.fingerprint.sizeBytes,
+          },
+          entries: doc.recipe,
+        };
+  const stageOptions = {
+    externalData: options.externalData,
+    overwrite: options.overwrite,
+    allowInput: options.overwrite,
+  };
+  const writing = part(task, 0.6, options.verify ? 0.85 : 0.98);
+  const staged = unchanged
+    ? await stageCopy(base, to, stageOptions, writing)
+    : await stageModel(
+        recipe ? withMetadata(model, RECIPE_METADATA_KEY, JSON.stringify(recipe)) : model,
+        to,
+        stageOptions,
+        writing,
+      );
+  try {
+    const verified = await verifyStaged(staged, doc, unchanged || !options.verify, task);
+    const keptBase = samePath(doc.base.path, to) ? keepBase(scratch, base, doc.base.path) : null;
+    if (task.signal.aborted) throw new Cancelled();
+    const written = await staged.commit();
+    if (recipe && options.recipeFile) writeRecipe(`${written.path}.lathe.json`, recipe);
+    return {
+      path: written.path,
+      sizeBytes: written.sizeBytes,
+      sourceSha256: recipe?.source.sha256 ?? "",
+      verified,
+      keptBase,
+    };
+  } catch (error) {
+    await staged.discard();
+    throw error;
+  }
+}
+
+async function verifyStaged(
+  staged: Staged,
+  doc: Doc,
+  skip: boolean,
+  task: Task,
+): Promise<Verified> {
+  if (skip) return NOT_VERIFIED;
+  task.progress(0.85, "Checking that the result runs");
+  return verifyModel(staged.path, doc.base.path, part(task, 0.85, 0.98));
+}
+
+function samePath(a: string, b: string): boolean {
+  const real = (file: string): string => {
+    try {
+      return realpathSync(file);
+    } catch {
+      return path.resolve(file);
+    }
+  };
+  return real(a) === real(b);
+}
+
+/**
+ * Keeps the bytes that are about to be replaced, so that undo works after a save: a hard link where
+ * the file system allows it (no space, no time), else a copy.
+ */
+function keepBase(scratch: Scratch, base: Model, basePath: string): string {
+  const folder = path.join(scratch.kept, path.basename(scratchFolder(scratch)));
+  mkdirSync(folder);
+  const root = path.dirname(realpathSync(basePath));
+  const keep = (file: string, name: string): void => {
+    const target = path.join(folder, name);
+    mkdirSync(path.dirname(target), { recursive: true });
+    try {
+      linkSync(file, target);
+    } catch {
+      copyFileSync(file, target);
+    }
+  };
+  keep(realpathSync(basePath), path.basename(basePath));
+  for (const file of base.files)
+    if (file.role === "external") keep(file.path, path.relative(root, file.path));
+  return path.join(folder, path.basename(basePath));
+}
+
+/** Of the whole file, in chunks; the event loop turns between them, so cancelling works. */
+async function sha256Of(file: string, task: Task): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(file, { highWaterMark: 4 << 20 })) {
+    if (task.signal.aborted) throw new Cancelled();
+    hash.update(chunk as Buffer);
+  }
+  return hash.digest("hex");
+}
+
+function writeRecipe(file: string, recipe: RecipeFile): void {
+  const temporary = `${file}.tmp`;
+  writeFileSync(temporary, `${JSON.stringify(recipe, null, 2)}\n`);
+  renameSync(temporary, file);
+}

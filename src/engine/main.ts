@@ -1,0 +1,107 @@
+/**
+ * Entry of both children. `ask` answers questions and never loads onnxruntime; `job` does one long
+ * piece of work and may be ended at any moment.
+ */
+import path from "node:path";
+import type { EngineApi, Jobs, Queries } from "../shared/protocol.ts";
+import type { Task } from "../shared/task.ts";
+import { serve, type Handlers, type Port } from "../shared/wire.ts";
+import { bench } from "./bench.ts";
+import { diffMeasures, diffTensors } from "./diff.ts";
+import type { EngineEnv } from "./env.ts";
+import { createEnvironment } from "./environment.ts";
+import { evaluate } from "./evaluate.ts";
+import { evaluateConstant } from "./evaluateConstant.ts";
+import { fingerprint, openModel } from "./files.ts";
+import { apply, save } from "./jobs.ts";
+import { plan } from "./planQuestion.ts";
+import { diffStructure } from "./questions/diffStructure.ts";
+import { node } from "./questions/node.ts";
+import { nodes } from "./questions/nodes.ts";
+import { summary } from "./questions/summary.ts";
+import { tensors } from "./questions/tensors.ts";
+import { tensorStats } from "./questions/tensorStats.ts";
+import { clearScratch, openScratch, sweepScratch } from "./scratch.ts";
+import { loadKernels } from "./wasm.ts";
+
+/** What the parent passes as the last argument, as JSON. */
+export interface ChildConfig {
+  readonly role: "ask" | "job";
+  readonly scratchDir: string;
+  readonly scratchLimitBytes: number;
+  readonly threads: number;
+  readonly version: string;
+}
+
+function main(): void {
+  const config = JSON.parse(process.argv[2] ?? "{}") as ChildConfig;
+  // The parent decides when this process ends: Ctrl-C in a terminal reaches the whole group.
+  process.on("SIGINT", () => {});
+  process.on("disconnect", () => process.exit(0));
+  const scratch = openScratch(config.scratchDir);
+  if (config.role === "ask") sweepScratch(scratch, config.scratchLimitBytes, Date.now());
+  const env = createEnvironment({
+    scratch,
+    kernels: loadKernels(),
+    toolVersion: config.version,
+    computing: config.role === "job" ? { evaluateConstant } : null,
+  });
+  const tools = { env, scratch, toolVersion: config.version };
+  const queries: Handlers<Queries> = {
+    summary: (p, task) => summary(p, env, task),
+    tensors: (p, task) => tensors(p, env, task),
+    tensorStats: (p, task) => tensorStats(p, env, task),
+    nodes: (p, task) => nodes(p, env, task),
+    node: (p, task) => node(p, env, task),
+    plan: (p, task) => plan(p, env, task),
+    diffStructure: (p, task) => diffStructure(p, env, task),
+  };
+  const jobs: Handlers<Jobs> = {
+    apply: (p, task) => apply(tools, p, task),
+    save: (p, task) => save(tools, p, task),
+    evaluate: async ({ doc, data, limit }, task) =>
+      evaluate(await env.fileFor(doc, task), data, { limit, threads: config.threads }, task),
+    bench: async ({ docs, runs, threads, seed }, task) =>
+      bench(await filesFor(env, docs, task), { runs, threads, seed }, task),
+    diffTensors: (p, task) => diffTensors(p, env, task),
+    diffMeasures: (p, task) => diffMeasures(p, env, { threads: config.threads }, task),
+  };
+  const api: Handlers<EngineApi> = {
+    hello: () => ({ version: config.version }),
+    clearCache: () => {
+      clearScratch(scratch);
+      return { cleared: true };
+    },
+    open: ({ path: file }) => {
+      const absolute = path.resolve(file);
+      openModel(absolute);
+      return { doc: { base: { path: absolute, fingerprint: fingerprint(absolute) }, recipe: [] } };
+    },
+    ...queries,
+    ...jobs,
+  };
+  serve<EngineApi>(parentPort(), api, () => performance.now());
+}
+
+async function filesFor(
+  env: EngineEnv,
+  docs: Parameters<Handlers<Jobs>["bench"]>[0]["docs"],
+  task: Task,
+): Promise<string[]> {
+  const files: string[] = [];
+  for (const doc of docs) files.push(await env.fileFor(doc, task));
+  return files;
+}
+
+function parentPort(): Port {
+  return {
+    post: (frame) => {
+      // The parent may have gone in this moment; `disconnect` then ends this process.
+      if (process.connected) process.send?.(frame);
+    },
+    onMessage: (listener) => process.on("message", listener),
+    onClose: (listener) => process.on("disconnect", () => listener("the parent went away")),
+  };
+}
+
+main();
