@@ -119,7 +119,7 @@ export function createClient(options: ClientOptions): EngineClient {
     // Each round computes one document's missing entries: a diff has two.
     for (let round = 0; ; round++) {
       try {
-        return (await askChild(method, params as never, call)) as Answer<Queries, K>;
+        return (await askChild(method, params as never, call));
       } catch (error) {
         if (round === 2 || !(error instanceof LatheError) || error.failure.code !== "needs-job")
           throw error;
@@ -159,8 +159,8 @@ export function createClient(options: ClientOptions): EngineClient {
     };
     call.signal?.addEventListener("abort", endLater);
     try {
-      const answer = client.call(method, params as never, call);
-      return (await answer) as Answer<Jobs, K>;
+      const answer = client.call(method, params, call);
+      return (await answer);
     } catch (error) {
       throw isAborted(call.signal) ? new Cancelled() : error;
     } finally {

@@ -88,9 +88,10 @@ export class Draft {
         const at = this.#indexOf(graph, step.node);
         const node = graph.nodes[at];
         if (!node) return;
-        const attrs = { ...node.attrs };
-        if (step.value === null) delete attrs[step.attr];
-        else attrs[step.attr] = step.value;
+        const others = Object.entries(node.attrs).filter(([name]) => name !== step.attr);
+        const attrs = Object.fromEntries(
+          step.value === null ? others : [...others, [step.attr, step.value]],
+        );
         graph.nodes[at] = { ...node, attrs };
         return;
       }
