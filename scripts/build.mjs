@@ -8,7 +8,9 @@ const root = path.resolve(import.meta.dirname, "..");
 const watchOnly = process.argv.includes("--no-clean");
 const withTests = process.argv.includes("--tests");
 process.chdir(root);
-if (!watchOnly) for (const folder of ["dist", "out/test", "out/bench"]) rmSync(folder, { recursive: true, force: true });
+if (!watchOnly)
+  for (const folder of ["dist", "out/test", "out/bench"])
+    rmSync(folder, { recursive: true, force: true });
 mkdirSync("dist", { recursive: true });
 mkdirSync("out", { recursive: true });
 
@@ -53,8 +55,14 @@ const results = [
     entryPoints: present({
       extension: "src/extension.ts",
       engine: "src/engine/main.ts",
-      cli: "src/cli.ts",
     }),
+    outdir: "dist",
+  }),
+  // Named cli.js: `node dist/cli.js` is how the command line runs from a checkout.
+  await esbuild.build({
+    ...node,
+    outExtension: {},
+    entryPoints: { cli: "src/cli.ts" },
     outdir: "dist",
   }),
 ];
@@ -87,7 +95,11 @@ if (withTests) {
           .map((file) => path.join(folder, String(file)))
           .filter((file) => file.endsWith(suffix) && !file.includes("node_modules"))
       : [];
-  const tests = [...find("test", ".test.ts"), ...find("test", ".child.ts"), ...find("examples", ".test.ts")];
+  const tests = [
+    ...find("test", ".test.ts"),
+    ...find("test", ".child.ts"),
+    ...find("examples", ".test.ts"),
+  ];
   await esbuild.build({
     ...node,
     format: "esm",
