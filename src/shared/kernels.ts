@@ -16,7 +16,7 @@ export interface BlockFormat {
 
 /** Where quantized blocks go; N rows of `kBlocks` blocks each, K padded up to whole blocks with code 0. */
 export interface BlockOutput {
-  /** `[N, kBlocks, block*bits/8]`, code i of a block at bit i*bits, low bits first. */
+  /** `[N, kBlocks, block*bits/8]`, code i of a block at bit i*bits, low bits first; starts at a multiple of 4. */
   readonly codes: Uint8Array;
   /** `[N, kBlocks]`. */
   readonly scales: Float32Array;
