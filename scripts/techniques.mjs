@@ -36,7 +36,12 @@ const plain = (text) =>
 const rows = readFileSync(source, "utf8")
   .split("\n")
   .filter((line) => line.startsWith("| ") && line.split("|").length === COLUMNS + 2)
-  .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()))
+  .map((line) =>
+    line
+      .split("|")
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  )
   .filter(([id]) => id !== "id" && !id.startsWith("---"))
   .map(([id, title, family, , what, covered]) => {
     const [, label, how] = /^([A-Z-]+)(?::\s*|\s+)?(.*)$/.exec(covered) ?? [];

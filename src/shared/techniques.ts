@@ -36,10 +36,10 @@ export interface TechniqueStatus {
 }
 
 const MISSING: Readonly<Record<Exclude<Coverage, "reference">, string>> = {
-  apply: "not built yet; it would rewrite the model",
-  "train-lite": "not built yet; it needs gradients or a reconstruction loop",
-  analyze: "not built yet; it would be a report",
-  estimate: "not built yet; it would be a calculation",
+  apply: "not built yet, would rewrite the model",
+  "train-lite": "not built yet, needs gradients or a reconstruction loop",
+  analyze: "not built yet, would be a report",
+  estimate: "not built yet, would be a calculation",
 };
 
 /** The state of every row, in the table's order. Transforms rewrite models, so they can only cover `apply` rows. */
@@ -56,7 +56,12 @@ export function techniqueStates(
     if (techniques.length > 0)
       return { ...named, state: row.coverage, technique: techniques.join(", "), why: null };
     if (row.coverage === "reference")
-      return { ...named, state: "reference", technique: null, why: `documentation only: ${row.how}` };
+      return {
+        ...named,
+        state: "reference",
+        technique: null,
+        why: `documentation only: ${row.how}`,
+      };
     const how = row.how === "" ? "" : `: ${row.how}`;
     return { ...named, state: "not-yet", technique: null, why: `${MISSING[row.coverage]}${how}` };
   });

@@ -1,0 +1,182 @@
+/** `lathe apply`: changes a model and writes the result to a new file, with its recipe beside. */
+import path from "node:path";
+import { usageErrors } from "../shared/errors.ts";
+import { formatBytes, formatVerified, plural } from "../shared/format.ts";
+import type { Doc, Entry } from "../shared/doc.ts";
+import type { ApplyResult, CatalogEntry, SaveOptions, SaveResult } from "../shared/protocol.ts";
+import type { Arguments } from "./arguments.ts";
+import { dataPath, partOf, type Command, type Context, type Outcome } from "./command.ts";
+import { compare, writeReport } from "./compare.ts";
+import { checkOutput, checkReport } from "./output.ts";
+import { recipePath } from "./positionals.ts";
+import { findTechnique, paramsText, wantedEntries } from "./recipe.ts";
+import type { Style } from "./style.ts";
+import { lines, pairs, sizeChange, skipLines, unitTable } from "./text.ts";
+
+export const apply: Command = {
+  name: "apply",
+  summary: "Change a model and write the result to a new file.",
+  usage: "MODEL (-t ID [-p KEY=VALUE]…)… | RECIPE -o OUT",
+  positionals: [1, 2],
+  options: [
+    "technique",
+    "param",
+    "scope",
+    "out",
+    "data",
+    "external-data",
+    "force",
+    "no-verify",
+    "html",
+  ],
+  details: [
+    "The result is loaded and run once before it takes its name. Its recipe is written beside it as OUT.lathe.json and into its metadata; `lathe apply MODEL OUT.lathe.json -o OTHER` does the same again.",
+    "The input is never changed, unless OUT is the input and --force is given.",
+  ],
+  examples: [
+    {
+      line: "lathe apply model.onnx -t quantize.weightOnly -p bits=4 -o model.int4.onnx",
+      what: "one technique",
+    },
+    {
+      line: "lathe apply model.onnx -t graph.clean -t quantize.weightOnly -o small.onnx",
+      what: "two, in this order",
+    },
+  ],
+  async run(positionals, args, context) {
+    const [model = ""] = positionals;
+    const recipe = recipePath("apply", positionals);
+    const wanted = wantedEntries("apply", args.entries, recipe, context.catalog);
+    const output = args.text("out");
+    if (output === null) throw usageErrors.optionNeedsValue("-o", "OUT");
+    const report = args.text("html");
+    checkOutput(output, model, args.flag("force"));
+    if (report !== null) checkReport(report);
+    const data = dataPath(args) ?? wanted.data;
+    const opened = await context.client.open(model);
+    const doc: Doc = data === null ? opened : { ...opened, data };
+    const { results, saved } = await applyAll(
+      doc,
+      wanted.entries,
+      output,
+      args,
+      context,
+      report ? 0.7 : 1,
+    );
+    if (report !== null) {
+      const after = await context.client.open(saved.path);
+      const comparison = await compare(doc, after, data, context, 0.7);
+      writeReport(report, comparison, results, context);
+    }
+    return outcome(model, doc, results, saved, report, context);
+  },
+};
+
+async function applyAll(
+  doc: Doc,
+  entries: readonly Entry[],
+  output: string,
+  args: Arguments,
+  context: Context,
+  share: number,
+): Promise<{ readonly results: readonly ApplyResult[]; readonly saved: SaveResult }> {
+  const results: ApplyResult[] = [];
+  const parts = entries.length + 1;
+  for (const [i, entry] of entries.entries())
+    results.push(
+      await context.client.job(
+        "apply",
+        // Verified once, as the file that is written.
+        { doc: { ...doc, recipe: entries.slice(0, i) }, entry, verify: false },
+        partOf(context, (share * i) / parts, (share * (i + 1)) / parts),
+      ),
+    );
+  const saved = await context.client.job(
+    "save",
+    { doc: { ...doc, recipe: entries }, to: path.resolve(output), options: saveOptions(args) },
+    partOf(context, (share * entries.length) / parts, share),
+  );
+  return { results, saved };
+}
+
+const saveOptions = (args: Arguments): SaveOptions => {
+  const externalData = args.text("external-data");
+  return {
+    externalData: externalData === "always" || externalData === "never" ? externalData : "auto",
+    overwrite: args.flag("force"),
+    verify: !args.flag("no-verify"),
+    recipeFile: true,
+  };
+};
+
+async function outcome(
+  model: string,
+  doc: Doc,
+  results: readonly ApplyResult[],
+  saved: SaveResult,
+  report: string | null,
+  context: Context,
+): Promise<Outcome> {
+  // A base that was replaced is read from where its bytes are kept.
+  const sizeBefore =
+    saved.keptBase === null
+      ? (await context.client.ask("summary", { doc })).sizeBytes
+      : doc.base.fingerprint.sizeBytes;
+  const recipe = results.length > 0 ? `${saved.path}.lathe.json` : null;
+  return {
+    json: {
+      entries: results.map(({ entry, verified: _verified, ...result }) => ({
+        transform: entry.transform,
+        params: entry.params,
+        ...(entry.scope === undefined ? {} : { scope: entry.scope }),
+        ...result,
+      })),
+      output: saved.path,
+      verified: saved.verified,
+      recipe,
+      report,
+      sizeBefore,
+      sizeAfter: saved.sizeBytes,
+    },
+    text: (style) =>
+      lines([
+        ...results.map((result) => resultLines(result, context.catalog, style)),
+        pairs(
+          [
+            ["input", model],
+            ["output", saved.path],
+            ["size", sizeChange(sizeBefore, saved.sizeBytes)],
+            ["result", verifiedText(saved, style)],
+            ...(recipe === null ? [] : [["recipe", recipe] as const]),
+            ...(report === null ? [] : [["report", path.resolve(report)] as const]),
+          ],
+          style,
+        ),
+      ]),
+    exitCode: 0,
+  };
+}
+
+const verifiedText = (saved: SaveResult, style: Style): string =>
+  saved.verified === true
+    ? style.good(formatVerified(saved.verified))
+    : style.warn(formatVerified(saved.verified));
+
+function resultLines(
+  result: ApplyResult,
+  catalog: readonly CatalogEntry[],
+  style: Style,
+): readonly string[] {
+  const { transform, params } = result.entry;
+  const { warnings } = findTechnique(transform, catalog);
+  return [
+    `${style.bold(transform)}  ${style.dim(paramsText(params))}`,
+    result.units.length === 0
+      ? style.warn("  nothing was changed")
+      : `  ${plural(result.units.length, "unit")}; tensor data ${formatBytes(result.bytesBefore)} → ${formatBytes(result.bytesAfter)}`,
+    ...unitTable(result.units, style),
+    ...skipLines(result.skipped, style),
+    ...(result.units.length === 0 ? [] : warnings.map((text) => style.warn(`  note: ${text}`))),
+    "",
+  ];
+}

@@ -1,0 +1,11 @@
+/** All commands, in the order of the help. */
+import { apply } from "./apply.ts";
+import { bench } from "./bench.ts";
+import type { Command } from "./command.ts";
+import { diff } from "./diff.ts";
+import { evaluate } from "./eval.ts";
+import { inspect } from "./inspect.ts";
+import { list } from "./list.ts";
+import { plan } from "./plan.ts";
+
+export const COMMANDS: readonly Command[] = [inspect, list, plan, apply, diff, evaluate, bench];

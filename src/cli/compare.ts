@@ -1,0 +1,111 @@
+/** Two models side by side: what `lathe diff` prints and what a report holds. */
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import type { Doc } from "../shared/doc.ts";
+import { engineErrors, LatheError } from "../shared/errors.ts";
+import { htmlReport } from "../shared/htmlReport.ts";
+import type {
+  ApplyResult,
+  DiffMeasures,
+  DiffStructure,
+  Summary,
+  TensorDiff,
+} from "../shared/protocol.ts";
+import { partOf, type Context } from "./command.ts";
+
+export interface Comparison {
+  readonly before: Summary;
+  readonly after: Summary;
+  readonly structure: DiffStructure;
+  /** With SQNR where values could be compared. */
+  readonly tensors: readonly TensorDiff[];
+  readonly measures: DiffMeasures;
+}
+
+/** @param from share of the whole command's progress that is already done. */
+export async function compare(
+  before: Doc,
+  after: Doc,
+  data: string | null,
+  context: Context,
+  from: number,
+): Promise<Comparison> {
+  const { client, signal } = context;
+  const structure = await client.ask("diffStructure", { before, after }, { signal });
+  const summaries = {
+    before: await client.ask("summary", { doc: before }, { signal }),
+    after: await client.ask("summary", { doc: after }, { signal }),
+  };
+  const span = 1 - from;
+  const { tensors } = await client.job(
+    "diffTensors",
+    { before, after },
+    partOf(context, from + span * 0.05, from + span * 0.3),
+  );
+  const measures = await measure(before, after, data, context, from + span * 0.3);
+  return { ...summaries, structure, tensors, measures };
+}
+
+/** Where there is no runtime the rest of the comparison still stands, and the notes say what is missing. */
+async function measure(
+  before: Doc,
+  after: Doc,
+  data: string | null,
+  context: Context,
+  from: number,
+): Promise<DiffMeasures> {
+  try {
+    return await context.client.job(
+      "diffMeasures",
+      { before, after, data, latency: true },
+      partOf(context, from, 1),
+    );
+  } catch (error) {
+    if (!(error instanceof LatheError) || error.failure.where !== "onnxruntime") throw error;
+    return { outputs: null, accuracy: null, latency: null, notes: [error.failure.message] };
+  }
+}
+
+/** Writes the report under a temporary name first, so that a cancelled run leaves no half of it. */
+export function writeReport(
+  file: string,
+  comparison: Comparison,
+  entries: readonly ApplyResult[],
+  context: Context,
+): void {
+  const { before, after, structure, tensors, measures } = comparison;
+  const text = htmlReport(
+    {
+      title: path.basename(after.path),
+      tool: context.tool,
+      before: { path: before.path, sizeBytes: before.sizeBytes },
+      after: { path: after.path, sizeBytes: after.sizeBytes },
+      entries,
+      techniqueTitles: Object.fromEntries(context.catalog.map(({ id, title }) => [id, title])),
+      structure,
+      tensors,
+      measures,
+    },
+    context.webviewBundle(),
+  );
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, text);
+    renameSync(temporary, file);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw engineErrors.notWritable(
+      path.dirname(path.resolve(file)),
+      (error as NodeJS.ErrnoException).code ?? "unknown",
+    );
+  }
+}
+
+/** @throws EngineError where the bundle is missing. */
+export function readWebviewBundle(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    throw engineErrors.notFound(file);
+  }
+}
