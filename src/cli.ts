@@ -22,6 +22,9 @@ import catalog from "./shared/catalog.json";
 import { Cancelled, toFailure, usageErrors } from "./shared/errors.ts";
 import type { CatalogEntry } from "./shared/protocol.ts";
 
+/** Its type as read from JSON is too narrow for parameters that are unions. */
+const CATALOG: unknown = catalog;
+
 /** The end of the engine's standard error that is shown when it dies. */
 const STDERR_TAIL_CHARS = 4000;
 /** Longer than the client gives a job to stop by itself, so that its own clean-up comes first. */
@@ -91,7 +94,7 @@ async function run(
   try {
     const work = command.run(positionals, args, {
       client,
-      catalog: catalog as unknown as readonly CatalogEntry[],
+      catalog: CATALOG as readonly CatalogEntry[],
       tool: `Lathe ${lathe}`,
       signal,
       progress: (fraction, message) => progress.show(fraction, message),

@@ -125,11 +125,12 @@ async function outcome(
   const recipe = results.length > 0 ? `${saved.path}.lathe.json` : null;
   return {
     json: {
-      entries: results.map(({ entry, verified: _verified, ...result }) => ({
-        transform: entry.transform,
-        params: entry.params,
-        ...(entry.scope === undefined ? {} : { scope: entry.scope }),
-        ...result,
+      entries: results.map(({ entry, units, skipped, bytesBefore, bytesAfter }) => ({
+        ...entry,
+        units,
+        skipped,
+        bytesBefore,
+        bytesAfter,
       })),
       output: saved.path,
       verified: saved.verified,
