@@ -1,0 +1,24 @@
+/** Our own command line as a contender. */
+import { existsSync } from "node:fs";
+import { lastJson, measure } from "./process.ts";
+import type { Measured } from "./process.ts";
+
+const CLI = "dist/cli.js";
+
+/** Runs the command line of this checkout. @throws Error when it was not built or fails. */
+export function lathe(...args: readonly string[]): Promise<Measured> {
+  if (!existsSync(CLI)) throw new Error(`${CLI} is missing: run npm run build`);
+  return measure({ program: process.execPath, args: [CLI, ...args, "--quiet"] });
+}
+
+/** Runs it with `--json` and picks a number out of the answer. @throws Error when it is not there. */
+export async function latheNumber(key: string, ...args: readonly string[]): Promise<number> {
+  const answer = lastJson(await lathe(...args, "--json"));
+  const value = (answer as Readonly<Record<string, unknown>>)[key];
+  if (typeof value !== "number") throw new Error(`lathe ${args.join(" ")} gave no number "${key}"`);
+  return value;
+}
+
+export const BLOCK = 32;
+/** The parameters every comparison with onnxruntime's 4-bit round-to-nearest uses. */
+export const INT4 = ["-t", "quantize.weightOnly", "-p", "bits=4", "-p", `block=${BLOCK}`] as const;
