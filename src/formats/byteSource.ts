@@ -14,7 +14,9 @@ export interface SiblingFiles {
    * The file at `location`, relative to the model's folder.
    * Null when it does not exist; "escapes" for absolute paths, `..`, links or devices leading out.
    */
-  resolve(location: string): { readonly path: string; readonly sizeBytes: number } | null | "escapes";
+  resolve(
+    location: string,
+  ): { readonly path: string; readonly sizeBytes: number } | null | "escapes";
 }
 
 /** A file to be written: bytes and ranges of existing files, in order. */

@@ -1,0 +1,175 @@
+/** Files as the format readers see them: positioned reads, descriptors kept open and closed in time. */
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readSync, realpathSync, statSync, type Stats } from "node:fs";
+import path from "node:path";
+import type { ByteRange, Model } from "../core/model.ts";
+import type { ByteSource, SiblingFiles } from "../formats/byteSource.ts";
+import { formatOf, readModel } from "../formats/index.ts";
+import type { Fingerprint } from "../shared/doc.ts";
+import { engineErrors, formatErrors } from "../shared/errors.ts";
+
+/** A sharded model has some dozens of files; a process may have 256 on macOS. */
+const MAX_OPEN = 32;
+
+interface OpenFile {
+  readonly fd: number;
+  readonly device: number;
+  readonly inode: number;
+}
+/** By path, least recently used first. */
+const open = new Map<string, OpenFile>();
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && "code" in error && typeof error.code === "string"
+    ? error.code
+    : String(error);
+
+/** @throws EngineError when the file is missing, not readable or not a plain file. */
+function statFile(file: string): Stats {
+  let stats: Stats;
+  try {
+    stats = statSync(file);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "ENOENT" || code === "ENOTDIR") throw engineErrors.notFound(file);
+    throw engineErrors.notReadable(file, code);
+  }
+  // Reading a pipe or a device could block for ever.
+  if (!stats.isFile()) throw engineErrors.notAFile(file);
+  return stats;
+}
+
+/** The descriptor of what is at that path now: a file replaced by a rename is opened anew. */
+function descriptorOf(file: string): number {
+  const stats = statFile(file);
+  const known = open.get(file);
+  if (known && known.inode === stats.ino && known.device === stats.dev) {
+    open.delete(file);
+    open.set(file, known);
+    return known.fd;
+  }
+  closeFile(file);
+  let fd: number;
+  try {
+    fd = openSync(file, "r");
+  } catch (error) {
+    throw engineErrors.notReadable(file, codeOf(error));
+  }
+  open.set(file, { fd, device: stats.dev, inode: stats.ino });
+  const [oldest] = open.keys();
+  if (open.size > MAX_OPEN && oldest !== undefined) closeFile(oldest);
+  return fd;
+}
+
+/** Windows does not rename over a file that is open; a removed one keeps its space while it is. */
+export function closeFile(file: string): void {
+  const known = open.get(file);
+  if (!known) return;
+  open.delete(file);
+  closeSync(known.fd);
+}
+export function closeAllFiles(): void {
+  for (const file of [...open.keys()]) closeFile(file);
+}
+
+/** Fills `into` from `offset`; gives the number of bytes, fewer at the end of the file. */
+export function readInto(file: string, into: Uint8Array, offset: number): number {
+  const fd = descriptorOf(file);
+  let done = 0;
+  while (done < into.length) {
+    let count: number;
+    try {
+      count = readSync(fd, into, done, into.length - done, offset + done);
+    } catch (error) {
+      throw engineErrors.notReadable(file, codeOf(error));
+    }
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
+}
+
+function readExactly(file: string, offset: number, length: number, field: string): Uint8Array {
+  // Checked before the allocation: a length from a damaged file must not cost memory.
+  const { size } = statFile(file);
+  if (offset + length > size)
+    throw formatErrors.truncated(file, offset, field, length, Math.max(0, size - offset));
+  const bytes = new Uint8Array(length);
+  const count = readInto(file, bytes, offset);
+  if (count < length) throw formatErrors.truncated(file, offset, field, length, count);
+  return bytes;
+}
+
+/** @throws EngineError when the file is missing, not readable or not a plain file. */
+export function openSource(file: string): ByteSource {
+  const absolute = path.resolve(file);
+  const { size } = statFile(absolute);
+  return {
+    path: absolute,
+    sizeBytes: size,
+    read: (offset, length) => readExactly(absolute, offset, length, "data"),
+  };
+}
+
+/** @throws FormatError when the file is shorter than the range says. */
+export function readRange(
+  range: ByteRange,
+  offset = 0,
+  length: number = range.length - offset,
+): Uint8Array {
+  if (offset < 0 || length < 0 || offset + length > range.length)
+    throw new RangeError(`bytes ${offset} to ${offset + length} of a range of ${range.length}`);
+  return readExactly(range.file, range.offset + offset, length, "tensor data");
+}
+
+/** Files beside a model, confined to its folder: links are followed only to see where they lead. */
+export function siblingsOf(modelPath: string): SiblingFiles {
+  const folder = path.dirname(path.resolve(modelPath));
+  return {
+    resolve(location) {
+      // ONNX locations are POSIX paths; a backslash would be a separator on Windows only.
+      const parts = location.split(/[\\/]/);
+      const isAbsolute = path.isAbsolute(location) || path.win32.isAbsolute(location);
+      if (isAbsolute || parts.includes("..") || /[\0:]/.test(location)) return "escapes";
+      let real: string;
+      try {
+        real = realpathSync(path.join(folder, location));
+      } catch {
+        return null;
+      }
+      const inside = path.relative(realpathSync(folder), real);
+      if (inside === "" || inside.startsWith("..") || path.isAbsolute(inside)) return "escapes";
+      const stats = statSync(real);
+      return stats.isFile() ? { path: real, sizeBytes: stats.size } : "escapes";
+    },
+  };
+}
+
+const END_BYTES = 64 * 1024;
+
+/** @throws EngineError when the file cannot be read. */
+export function fingerprint(file: string): Fingerprint {
+  const stats = statFile(file);
+  const hash = createHash("sha256");
+  const head = new Uint8Array(Math.min(END_BYTES, stats.size));
+  hash.update(head.subarray(0, readInto(file, head, 0)));
+  const tailAt = Math.max(head.length, stats.size - END_BYTES);
+  const tail = new Uint8Array(stats.size - tailAt);
+  hash.update(tail.subarray(0, readInto(file, tail, tailAt)));
+  return {
+    sizeBytes: stats.size,
+    mtimeMs: stats.mtimeMs,
+    inode: stats.ino,
+    ends: hash.digest("hex"),
+  };
+}
+
+/**
+ * The model in a file.
+ * @throws EngineError when the file is missing or not readable, FormatError when it is not a model.
+ */
+export function openModel(file: string): Model {
+  const source = openSource(file);
+  if (!formatOf(file)) throw formatErrors.unknownExtension(file);
+  return readModel(source, siblingsOf(file));
+}

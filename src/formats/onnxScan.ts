@@ -1,0 +1,228 @@
+/**
+ * Walks an ONNX file without reading its tensor data, and rewrites it around that data.
+ *
+ * Reading replaces each large payload by a short marker, which leaves a "skeleton" small enough for
+ * the protobuf library; writing replaces the markers by payloads. Both are the same walk: it finds
+ * the data of every TensorProto, wherever tensors occur, and gives the edits that exchange it,
+ * the lengths of all messages around it included.
+ */
+import { formatErrors } from "../shared/errors.ts";
+import { MODEL_SHAPE, type FieldShape, type MessageShape } from "./onnxShape.ts";
+import { INLINE_BYTES, isMarked, MARKER_BYTES, TENSOR } from "./onnxTensorFields.ts";
+import type { Payload } from "./payload.ts";
+import { varintBytes, type WireReader } from "./wire.ts";
+
+/** 64 subgraphs inside one another are graph, node and attribute each, and some for the rest. */
+const MAX_DEPTH = 3 * 64 + 16;
+/** Fields in one file. The largest real graphs have some 10^5 nodes of about 30 fields. */
+const MAX_FIELDS = 40_000_000;
+
+/** One occurrence of a data field in a TensorProto. */
+export interface DataField {
+  readonly field: number;
+  readonly tagAt: number;
+  /** The content, without tag and length. */
+  readonly from: number;
+  readonly to: number;
+  /** The content starts as a marker does. */
+  readonly marked: boolean;
+}
+
+export interface FoundTensor {
+  /** `TensorProto.DataType`, 0 when the field is absent. */
+  readonly dataType: number;
+  /** For error texts. */
+  name(): string;
+  readonly data: readonly DataField[];
+  /** Values that are not packed, which the protobuf library reads one by one. */
+  readonly hasLooseValues: boolean;
+}
+
+/** Bytes [from, to) become `head` and then the payload. */
+export interface Edit {
+  readonly from: number;
+  readonly to: number;
+  readonly head: Uint8Array;
+  readonly payload: Payload | null;
+}
+export const payloadBytes = (payload: Payload | null): number => payload?.length ?? 0;
+
+export interface Rewrite {
+  readonly edits: readonly Edit[];
+  readonly sizeBytes: number;
+}
+
+/**
+ * @param decide the edits of one tensor, in file order; may move the reader.
+ * @throws FormatError with the byte offset for anything that is not a well-formed ONNX file.
+ */
+export function rewriteTensors(
+  reader: WireReader,
+  decide: (tensor: FoundTensor) => readonly Edit[],
+): Rewrite {
+  const { path, sizeBytes } = reader.source;
+  const edits: Edit[] = [];
+  const trail: string[] = [];
+  let fields = 0;
+  const place = (field: FieldShape | undefined, number: number): string =>
+    [...trail, field?.name ?? `field ${number}`].join(".");
+
+  const skip = (length: number, end: number, what: () => string): void => {
+    const { position } = reader;
+    if (position + length > end) {
+      if (end === sizeBytes)
+        throw formatErrors.truncated(path, position, what(), length, end - position);
+      throw formatErrors.notOnnx(path, position, `${what()} is longer than what holds it`);
+    }
+    reader.position = position + length;
+  };
+
+  /** Passes over an unknown group (wire types 3 and 4, long deprecated). */
+  const skipGroup = (number: number, end: number): void => {
+    const open = [number];
+    while (open.length > 0) {
+      const at = reader.position;
+      const tag = reader.varint(end, "a group");
+      const wire = tag % 8;
+      if (wire === 3) open.push(Math.floor(tag / 8));
+      else if (wire !== 4) skipValue(wire, end, () => `field ${Math.floor(tag / 8)}`, at);
+      else if (open.pop() !== Math.floor(tag / 8))
+        throw formatErrors.notOnnx(path, at, "a group ends that did not start");
+      if (open.length > MAX_DEPTH) throw formatErrors.notOnnx(path, at, "groups nest too deeply");
+    }
+  };
+
+  const skipValue = (wire: number, end: number, what: () => string, at: number): void => {
+    if (++fields > MAX_FIELDS)
+      throw formatErrors.tooLarge(path, "the number of fields", fields, MAX_FIELDS, TOO_MANY);
+    switch (wire) {
+      case 0:
+        reader.varint64(end, "a number");
+        return;
+      case 1:
+        return skip(8, end, what);
+      case 2:
+        return skip(reader.varint(end, "a length"), end, what);
+      case 5:
+        return skip(4, end, what);
+      default:
+        throw formatErrors.notOnnx(path, at, `${what()} has the wire type ${wire}`);
+    }
+  };
+
+  /** Gives by how much the message grows. */
+  const walk = (shape: MessageShape, end: number): number => {
+    if (trail.length > MAX_DEPTH)
+      throw formatErrors.tooLarge(path, "the nesting depth", trail.length, MAX_DEPTH, TOO_DEEP);
+    const isTensor = shape.name === "TensorProto";
+    const data: DataField[] = [];
+    let hasLooseValues = false;
+    let dataType = 0;
+    let nameRange: readonly [from: number, to: number] | null = null;
+    let growth = 0;
+    while (reader.position < end) {
+      const tagAt = reader.position;
+      const tag = reader.varint(end, "a tag");
+      const number = Math.floor(tag / 8);
+      const wire = tag % 8;
+      const field = shape.fields[number];
+      if (number === 0 || number >= 2 ** 29)
+        throw formatErrors.notOnnx(path, tagAt, `there is no field ${number} in ${shape.name}`);
+      if (!field && wire === 3) {
+        skipGroup(number, end);
+        continue;
+      }
+      const packed = wire === 2 && field?.packable === true;
+      if (field && wire !== field.wire && !packed)
+        throw formatErrors.notOnnx(
+          path,
+          tagAt,
+          `${place(field, number)} has the wire type ${wire}`,
+        );
+      if (field?.message) {
+        if (++fields > MAX_FIELDS)
+          throw formatErrors.tooLarge(path, "the number of fields", fields, MAX_FIELDS, TOO_MANY);
+        growth += walkChild(field, field.message, end);
+        continue;
+      }
+      if (isTensor && number === TENSOR.dataType) {
+        dataType = reader.varint64(end, "data_type");
+        continue;
+      }
+      skipValue(wire, end, () => place(field, number), tagAt);
+      if (!isTensor || !TENSOR.data.has(number)) {
+        if (isTensor && number === TENSOR.name) nameRange = lastContent(tagAt);
+        // A packed list grows into one number per byte at most.
+        if (packed) fields += reader.position - tagAt;
+      } else if (wire !== 2) hasLooseValues = true;
+      else data.push(dataField(number, tagAt));
+    }
+    if (!isTensor || data.length === 0) return growth;
+    for (const edit of decide({
+      dataType,
+      data,
+      hasLooseValues,
+      name: () => readName(nameRange),
+    })) {
+      edits.push(edit);
+      growth += edit.head.length + payloadBytes(edit.payload) - (edit.to - edit.from);
+    }
+    reader.position = end;
+    return growth;
+  };
+
+  const walkChild = (field: FieldShape, shape: MessageShape, end: number): number => {
+    const lengthAt = reader.position;
+    const length = reader.varint(end, "a length");
+    const from = reader.position;
+    trail.push(field.name);
+    skip(length, end, () => trail.join("."));
+    reader.position = from;
+    const slot = edits.length;
+    edits.push({ from: lengthAt, to: from, head: new Uint8Array(0), payload: null });
+    const growth = walk(shape, from + length);
+    trail.pop();
+    if (edits.length === slot + 1) {
+      edits.pop();
+      return 0;
+    }
+    const head = varintBytes(length + growth);
+    edits[slot] = { from: lengthAt, to: from, head, payload: null };
+    return growth + head.length - (from - lengthAt);
+  };
+
+  /** Where the content of the length-delimited field just passed lies. */
+  const lastContent = (tagAt: number): readonly [from: number, to: number] => {
+    const to = reader.position;
+    reader.position = tagAt;
+    reader.varint(to, "a tag");
+    reader.varint(to, "a length");
+    const from = reader.position;
+    reader.position = to;
+    return [from, to];
+  };
+  const dataField = (number: number, tagAt: number): DataField => {
+    const [from, to] = lastContent(tagAt);
+    let marked = false;
+    if (number === TENSOR.rawData && to - from >= MARKER_BYTES && to - from <= INLINE_BYTES) {
+      reader.position = from;
+      marked = isMarked(reader.peek(MARKER_BYTES));
+      reader.position = to;
+    }
+    return { field: number, tagAt, from, to, marked };
+  };
+  const readName = (range: readonly [from: number, to: number] | null): string =>
+    range === null
+      ? ""
+      : new TextDecoder().decode(
+          reader.source.read(range[0], Math.min(MAX_NAME, range[1] - range[0])),
+        );
+
+  const growth = walk(MODEL_SHAPE, sizeBytes);
+  return { edits, sizeBytes: sizeBytes + growth };
+}
+
+/** For error texts only. */
+const MAX_NAME = 200;
+const TOO_MANY = "So many fields do not fit in memory; no known exporter writes such a graph.";
+const TOO_DEEP = "Subgraphs may lie up to 64 deep inside one another.";

@@ -1,0 +1,160 @@
+/** safetensors: eight bytes of header length, a JSON header, then the tensors' bytes without holes. */
+import { byteLength, dtypeFromSafetensors, elementCount } from "../shared/dtype.ts";
+import { FormatError, formatErrors } from "../shared/errors.ts";
+import { graphKey, MAIN, type Model, type Tensor } from "../core/model.ts";
+import type { ByteSource } from "./byteSource.ts";
+import { parseStrictJson } from "./strictJson.ts";
+
+/** The limit of the reference implementation; a header describes at most some 10^5 tensors. */
+const MAX_HEADER_BYTES = 100_000_000;
+
+/** @throws FormatError for every way in which a header can lie about its file. */
+export function readSafetensors(source: ByteSource): Model {
+  const { path, sizeBytes } = source;
+  const fail = (problem: string): FormatError => formatErrors.notSafetensors(path, problem);
+  if (sizeBytes < 8) throw formatErrors.truncated(path, 0, "the header's length", 8, sizeBytes);
+  const lengthBytes = source.read(0, 8);
+  const length = new DataView(lengthBytes.buffer, lengthBytes.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(MAX_HEADER_BYTES))
+    throw fail(`its header would be ${length} bytes long, more than ${MAX_HEADER_BYTES}`);
+  const headerBytes = Number(length);
+  if (8 + headerBytes > sizeBytes)
+    throw formatErrors.truncated(path, 8, "the header", headerBytes, sizeBytes - 8);
+  const header = parseHeader(source.read(8, headerBytes), fail);
+
+  const dataStart = 8 + headerBytes;
+  const dataBytes = sizeBytes - dataStart;
+  const tensors: Tensor[] = [];
+  let meta = new Map<string, string>();
+  for (const [name, entry] of header) {
+    if (name === "__metadata__") meta = readMeta(entry, fail);
+    else tensors.push(readEntry(name, entry, path, dataStart, dataBytes, fail));
+  }
+  const inOrder = checkLayout(tensors, dataStart, dataBytes, fail);
+  return {
+    format: "safetensors",
+    graphs: new Map([
+      [
+        graphKey(MAIN),
+        {
+          path: MAIN,
+          name: "",
+          nodes: [],
+          inputs: [],
+          outputs: [],
+          values: new Map(),
+          tensors: new Map(inOrder.map((tensor) => [tensor.name, tensor])),
+        },
+      ],
+    ]),
+    irVersion: 0,
+    producer: "",
+    opsets: new Map(),
+    meta,
+    functions: [],
+    files: [{ path, sizeBytes, role: "model" }],
+    warnings: [],
+  };
+}
+
+function parseHeader(
+  bytes: Uint8Array,
+  fail: (problem: string) => FormatError,
+): ReadonlyMap<string, unknown> {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw fail("its header is not UTF-8 text");
+  }
+  if (!text.startsWith("{")) throw fail("its header does not start with {");
+  const parsed = parseStrictJson(text);
+  if ("problem" in parsed)
+    throw fail(`its header is not valid JSON (${parsed.problem} at byte ${8 + parsed.at})`);
+  if (!(parsed.value instanceof Map)) throw fail("its header is not a JSON object");
+  return parsed.value as ReadonlyMap<string, unknown>;
+}
+
+function readMeta(entry: unknown, fail: (problem: string) => FormatError): Map<string, string> {
+  if (!(entry instanceof Map)) throw fail("__metadata__ is not an object");
+  const meta = new Map<string, string>();
+  for (const [key, value] of entry as ReadonlyMap<string, unknown>) {
+    if (typeof value !== "string") throw fail(`__metadata__ has "${key}", which is not a string`);
+    meta.set(key, value);
+  }
+  return meta;
+}
+
+const isCount = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+
+function readEntry(
+  name: string,
+  entry: unknown,
+  path: string,
+  dataStart: number,
+  dataBytes: number,
+  fail: (problem: string) => FormatError,
+): Tensor {
+  if (!(entry instanceof Map)) throw fail(`the entry of tensor "${name}" is not an object`);
+  const fields = entry as ReadonlyMap<string, unknown>;
+  const typeName = fields.get("dtype");
+  const type = typeof typeName === "string" ? dtypeFromSafetensors(typeName) : null;
+  if (!type)
+    throw fail(`tensor "${name}" has the unknown dtype ${JSON.stringify(typeName) ?? "(none)"}`);
+  const shape = fields.get("shape");
+  if (!Array.isArray(shape) || !shape.every(isCount))
+    throw fail(`the shape of tensor "${name}" is not a list of sizes`);
+  const elements = elementCount(shape);
+  const needed = byteLength(type, elements);
+  if (needed === null || !Number.isSafeInteger(elements * Math.max(8, type.bits)))
+    throw fail(`tensor "${name}" has the impossible shape [${shape.join(", ")}]`);
+  if ((elements * type.bits) % 8 !== 0)
+    throw fail(`tensor "${name}" does not fill its last byte (${elements} × ${type.bits} bit)`);
+  const offsets = fields.get("data_offsets");
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount))
+    throw fail(`the data_offsets of tensor "${name}" are not two offsets`);
+  const [begin = 0, end = 0] = offsets;
+  if (begin > end) throw fail(`tensor "${name}" ends (${end}) before it begins (${begin})`);
+  if (end > dataBytes)
+    throw fail(
+      `tensor "${name}" ends at byte ${dataStart + end}, but the file has ${dataStart + dataBytes} bytes`,
+    );
+  if (end - begin !== needed)
+    throw fail(
+      `tensor "${name}" has ${end - begin} bytes, but ${type.safetensors ?? type.name} [${shape.join(", ")}] takes ${needed}`,
+    );
+  return {
+    name,
+    dtype: type,
+    shape,
+    at: { file: path, offset: dataStart + begin, length: end - begin },
+    sizeBytes: end - begin,
+  };
+}
+
+/** The tensors by offset. @throws FormatError for overlaps, holes and bytes that belong to none. */
+function checkLayout(
+  tensors: readonly Tensor[],
+  dataStart: number,
+  dataBytes: number,
+  fail: (problem: string) => FormatError,
+): Tensor[] {
+  const beginOf = (tensor: Tensor): number =>
+    tensor.at instanceof Uint8Array ? 0 : tensor.at.offset - dataStart;
+  const inOrder = [...tensors].sort((a, b) => beginOf(a) - beginOf(b) || a.sizeBytes - b.sizeBytes);
+  let at = 0;
+  for (const tensor of inOrder) {
+    const begin = beginOf(tensor);
+    if (begin !== at)
+      throw fail(
+        begin < at
+          ? `tensor "${tensor.name}" overlaps the one before it`
+          : `bytes ${dataStart + at} to ${dataStart + begin} belong to no tensor`,
+      );
+    at = begin + tensor.sizeBytes;
+  }
+  if (at !== dataBytes)
+    throw fail(`${dataBytes - at} bytes after the last tensor belong to no tensor`);
+  return inOrder;
+}
