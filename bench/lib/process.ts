@@ -4,7 +4,10 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 
 export interface Measured {
   readonly wallS: number;
-  /** User and system time of the process and all its descendants that were waited for. */
+  /**
+   * User and system time of the whole tree: of all processes that were waited for, or, where that is
+   * more (a child outlived its parent), the sum of what each process had used when last sampled.
+   */
   readonly cpuS: number;
   /**
    * Largest sum of the tree's resident sets, sampled every 10 ms; never below the largest high-water
@@ -40,8 +43,9 @@ export async function measure(command: Command): Promise<Measured> {
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   let peakBytes = 0;
+  const cpuTicks = new Map<number, number>();
   const poll = setInterval(() => {
-    if (child.pid !== undefined) peakBytes = Math.max(peakBytes, treeBytes(child.pid));
+    if (child.pid !== undefined) peakBytes = Math.max(peakBytes, sampleTree(child.pid, cpuTicks));
   }, POLL_MS);
   const code = await new Promise<number | null>((resolve, reject) => {
     child.on("error", reject);
@@ -54,24 +58,33 @@ export async function measure(command: Command): Promise<Measured> {
     throw new Error(
       `${command.program} ${command.args.join(" ")} ended with ${String(code)}: ${(stderr || stdout).slice(-2000)}`,
     );
-  return { wallS, cpuS: waitedForCpuS() - cpuBefore, peakBytes, stdout };
+  const sampledCpuS = [...cpuTicks.values()].reduce((a, b) => a + b, 0) / TICKS_PER_SECOND;
+  const cpuS = Math.max(waitedForCpuS() - cpuBefore, sampledCpuS);
+  return { wallS, cpuS, peakBytes, stdout };
 }
 
 /** CPU seconds of all ended children of this process, and of theirs. So only one may run at a time. */
 function waitedForCpuS(): number {
-  const stat = readFileSync("/proc/self/stat", "utf8");
-  // The second field, a name in parentheses, may hold blanks: count from behind it.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const fields = statFields("self");
   return (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND;
 }
 
-function treeBytes(root: number): number {
+/** The fields of /proc/PID/stat from the third on: the second, a name in parentheses, may hold blanks. */
+function statFields(pid: number | "self"): readonly string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+/** Resident bytes of the tree now; notes each process's own CPU time in `cpuTicks`. */
+function sampleTree(root: number, cpuTicks: Map<number, number>): number {
   let sum = 0;
   let largestMark = 0;
   const pending = [root];
   for (let pid = pending.pop(); pid !== undefined; pid = pending.pop())
     try {
-      sum += Number(readFileSync(`/proc/${pid}/statm`, "utf8").split(" ")[1]) * PAGE_BYTES;
+      const fields = statFields(pid);
+      cpuTicks.set(pid, Number(fields[11]) + Number(fields[12]));
+      sum += Number(fields[21]) * PAGE_BYTES;
       const mark = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
       largestMark = Math.max(largestMark, Number(mark?.[1] ?? 0) * 1024);
       for (const thread of readdirSync(`/proc/${pid}/task`))
