@@ -1,0 +1,53 @@
+/** Puts the parts together: engine, model editor, inspector, commands. */
+import * as vscode from "vscode";
+import { createClient } from "./client/index.ts";
+import { registerCommands } from "./providers/commands.ts";
+import { createEngineHost } from "./providers/engine.ts";
+import { INSPECTOR_VIEW, InspectorProvider } from "./providers/inspector.ts";
+import { ModelEditorProvider, VIEW_TYPE } from "./providers/modelEditor.ts";
+import { onSettingsChange, readSettings } from "./providers/settings.ts";
+import { createJobStatus } from "./providers/status.ts";
+
+export function activate(context: vscode.ExtensionContext): void {
+  const log = vscode.window.createOutputChannel("Lathe", { log: true });
+  const { version } = context.extension.packageJSON as { version: string };
+  const engine = createEngineHost(() => {
+    const settings = readSettings(context);
+    const client = createClient({
+      enginePath: context.asAbsolutePath("dist/engine.cjs"),
+      ...settings,
+      version,
+      allowJobs: () => vscode.workspace.isTrusted,
+    });
+    client.onStderr((text) => log.warn(text.trimEnd()));
+    return client;
+  });
+  const status = createJobStatus(log);
+  const inspector = new InspectorProvider(context.extensionUri);
+  const editor: ModelEditorProvider = new ModelEditorProvider({
+    engine,
+    log,
+    context,
+    withStatus: (document, title, work) => status.run(document, title, work),
+    onActive: (open) => {
+      if (open) inspector.follow(editor.pageOptions(open));
+      else if (editor.all.length === 0) inspector.follow(null);
+    },
+    onSelect: (open) => {
+      inspector.follow(editor.pageOptions(open));
+      if (open.selection) inspector.reveal();
+      return open.selection !== null;
+    },
+  });
+  context.subscriptions.push(
+    log,
+    engine,
+    vscode.window.registerCustomEditorProvider(VIEW_TYPE, editor, {
+      supportsMultipleEditorsPerDocument: true,
+    }),
+    vscode.window.registerWebviewViewProvider(INSPECTOR_VIEW, inspector),
+    registerCommands({ engine, log, status, editor }),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => editor.refreshAll()),
+    onSettingsChange(() => engine.replace()),
+  );
+}

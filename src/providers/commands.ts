@@ -1,0 +1,137 @@
+/** All commands. Each catches its failure and shows it: VS Code shows nothing for a rejected promise. */
+import path from "node:path";
+import * as vscode from "vscode";
+import { engineErrors } from "../shared/errors.ts";
+import { CATALOG } from "./catalogue.ts";
+import { beforeAndAfter } from "./compare.ts";
+import type { EngineHost } from "./engine.ts";
+import { commandOf, familiesOf, type CommandFamily } from "./families.ts";
+import { showFailure } from "./failures.ts";
+import { transformFiles, type FileActionOptions } from "./fileActions.ts";
+import type { ModelEditorProvider } from "./modelEditor.ts";
+import { isModelPath, pickModel } from "./pickers.ts";
+import type { JobStatus } from "./status.ts";
+
+export interface CommandOptions extends FileActionOptions {
+  readonly engine: EngineHost;
+  readonly log: vscode.LogOutputChannel;
+  readonly status: JobStatus;
+  readonly editor: ModelEditorProvider;
+}
+
+/** "Quantize", for the titles of questions. */
+const VERBS: Readonly<Record<CommandFamily, string>> = {
+  quantize: vscode.l10n.t("Quantize"),
+  prune: vscode.l10n.t("Prune"),
+  lowrank: vscode.l10n.t("Factorize"),
+  share: vscode.l10n.t("Share weights of"),
+  graph: vscode.l10n.t("Clean up"),
+  repair: vscode.l10n.t("Repair"),
+  edit: vscode.l10n.t("Edit"),
+};
+
+export function registerCommands(options: CommandOptions): vscode.Disposable {
+  const { engine, editor, log, status } = options;
+  const register = (id: string, run: (...args: readonly unknown[]) => unknown): vscode.Disposable =>
+    vscode.commands.registerCommand(id, async (...args: readonly unknown[]) => {
+      try {
+        await run(...args);
+      } catch (error) {
+        await showFailure(error, log);
+      }
+    });
+  return vscode.Disposable.from(
+    ...familiesOf(CATALOG).flatMap((family) => [
+      register(commandOf(family), (uri) => onEditor(options, family, uri)),
+      register(commandOf(family, "files"), (uri, uris) =>
+        onFiles(options, family, modelFiles(uri, uris)),
+      ),
+    ]),
+    register("lathe.compare", (uri) => compare(options, activeFile(editor, uri), null)),
+    register("lathe.compareFiles", (uri, uris) => {
+      const [first, second] = modelFiles(uri, uris);
+      return compare(options, first ?? null, second ?? null);
+    }),
+    register("lathe.cancel", () => status.cancelAll()),
+    register("lathe.restartEngine", async () => {
+      await engine.restart();
+      editor.refreshAll();
+      vscode.window.setStatusBarMessage(vscode.l10n.t("Lathe: engine restarted"), 3000);
+    }),
+    register("lathe.clearCache", async () => {
+      await engine.clearCache();
+      vscode.window.setStatusBarMessage(vscode.l10n.t("Lathe: cache cleared"), 3000);
+    }),
+    register("lathe.showLog", () => log.show()),
+  );
+}
+
+/** On the open editor: its Optimize page with the family's first technique chosen. */
+async function onEditor(
+  options: CommandOptions,
+  family: CommandFamily,
+  uri: unknown,
+): Promise<void> {
+  const { editor } = options;
+  const open = (uri instanceof vscode.Uri ? editor.find(uri) : null) ?? editor.active;
+  if (open) {
+    const format = path.extname(open.document.path).slice(1).toLowerCase();
+    const technique = CATALOG.find((t) => t.family === family && t.formats.includes(format));
+    await editor.show(open.document.uri, {
+      page: "optimize",
+      technique: technique?.id ?? null,
+      compareWith: null,
+    });
+    return;
+  }
+  const file = await pickModel({ title: `${VERBS[family]}…`, exclude: [] });
+  if (file !== null) await onFiles(options, family, [file]);
+}
+
+async function onFiles(
+  options: CommandOptions,
+  family: CommandFamily,
+  files: readonly string[],
+): Promise<void> {
+  if (!vscode.workspace.isTrusted) throw engineErrors.untrusted();
+  if (files.length > 0) await transformFiles(options, { family, title: VERBS[family], files });
+}
+
+/** Opens the Diff page of the later model. Missing ones are asked for. */
+async function compare(
+  options: CommandOptions,
+  first: string | null,
+  second: string | null,
+): Promise<void> {
+  const one =
+    first ??
+    (await pickModel({ title: vscode.l10n.t("Compare: choose the first model"), exclude: [] }));
+  if (one === null) return;
+  const other =
+    second ??
+    (await pickModel({
+      title: vscode.l10n.t("Compare {0} with", path.basename(one)),
+      exclude: [one],
+    }));
+  if (other === null) return;
+  const [before, after] = beforeAndAfter(one, other);
+  await options.editor.show(vscode.Uri.file(after), {
+    page: "diff",
+    technique: null,
+    compareWith: await options.engine.open(before),
+  });
+}
+
+const activeFile = (editor: ModelEditorProvider, uri: unknown): string | null =>
+  uri instanceof vscode.Uri && uri.scheme === "file" && isModelPath(uri.fsPath)
+    ? uri.fsPath
+    : (editor.active?.document.path ?? null);
+
+/** The explorer gives the file that was clicked and, as the second argument, the whole selection. */
+function modelFiles(uri: unknown, uris: unknown): readonly string[] {
+  const all: readonly unknown[] = Array.isArray(uris) && uris.length > 0 ? uris : [uri];
+  return all
+    .filter((item): item is vscode.Uri => item instanceof vscode.Uri && item.scheme === "file")
+    .map((item) => item.fsPath)
+    .filter(isModelPath);
+}

@@ -1,0 +1,111 @@
+/**
+ * What VS Code is told about the extension before any of it runs. `scripts/gen.mjs` writes it into
+ * package.json: commands are per family of techniques, so a new technique changes nothing here.
+ *
+ * Titles are keys of package.nls.json.
+ */
+import { commandOf, FAMILY_COMMANDS, familiesOf } from "./families.ts";
+
+const MODEL_FILE = "resourceExtname =~ /^\\.(onnx|safetensors)$/i";
+const MODEL_EDITOR = "activeCustomEditorId == 'lathe.model'";
+const ONE_OR_TWO = "(!listMultiSelection || listDoubleSelection)";
+
+interface MenuItem {
+  readonly command: string;
+  readonly when: string;
+  readonly group?: string;
+}
+
+/** The `contributes` object of package.json for a catalogue of techniques. */
+export function contributes(catalog: readonly { readonly family: string }[]): object {
+  const families = familiesOf(catalog);
+  const commands = [
+    ...families.flatMap((family) => {
+      const { icon } = FAMILY_COMMANDS[family];
+      const title = `%command.${family}%`;
+      return [
+        { command: commandOf(family), title, category: "Lathe", icon },
+        { command: commandOf(family, "files"), title, category: "Lathe" },
+      ];
+    }),
+    { command: "lathe.compare", title: "%command.compare%", category: "Lathe", icon: "$(diff)" },
+    { command: "lathe.compareFiles", title: "%command.compare%", category: "Lathe" },
+    { command: "lathe.cancel", title: "%command.cancel%", category: "Lathe" },
+    { command: "lathe.restartEngine", title: "%command.restartEngine%", category: "Lathe" },
+    { command: "lathe.clearCache", title: "%command.clearCache%", category: "Lathe" },
+    { command: "lathe.showLog", title: "%command.showLog%", category: "Lathe" },
+  ];
+  const explorer: MenuItem[] = [
+    ...families.map((family, index) => ({
+      command: commandOf(family, "files"),
+      when: MODEL_FILE,
+      group: `3_lathe@${index + 1}`,
+    })),
+    { command: "lathe.compareFiles", when: `${MODEL_FILE} && ${ONE_OR_TWO}`, group: "3_lathe@90" },
+  ];
+  const title: MenuItem[] = [
+    ...families.map((family, index) => ({
+      command: commandOf(family),
+      when: MODEL_EDITOR,
+      // The first family and the comparison are buttons, the others are in the editor's menu.
+      group: index === 0 ? "navigation@1" : `1_lathe@${index}`,
+    })),
+    { command: "lathe.compare", when: MODEL_EDITOR, group: "navigation@2" },
+  ];
+  const fromExplorer = explorer.map(({ command }) => ({ command, when: "false" }));
+  return {
+    customEditors: [
+      {
+        viewType: "lathe.model",
+        displayName: "%editor.model%",
+        priority: "default",
+        selector: [{ filenamePattern: "*.onnx" }, { filenamePattern: "*.safetensors" }],
+      },
+    ],
+    commands,
+    menus: {
+      "explorer/context": explorer,
+      "editor/title": title,
+      commandPalette: [...fromExplorer, { command: "lathe.cancel", when: "lathe.jobRunning" }],
+    },
+    viewsContainers: {
+      panel: [{ id: "lathe", title: "Lathe", icon: "media/lathe.svg" }],
+    },
+    views: {
+      lathe: [
+        {
+          type: "webview",
+          id: "lathe.inspector",
+          name: "%view.inspector%",
+          icon: "media/lathe.svg",
+        },
+      ],
+    },
+    configuration: {
+      title: "Lathe",
+      properties: {
+        "lathe.threads": {
+          type: ["integer", "null"],
+          default: null,
+          minimum: 1,
+          maximum: 256,
+          markdownDescription: "%config.threads%",
+          scope: "machine-overridable",
+        },
+        "lathe.scratchFolder": {
+          type: ["string", "null"],
+          default: null,
+          markdownDescription: "%config.scratchFolder%",
+          scope: "machine",
+        },
+        "lathe.scratchSizeMB": {
+          type: "integer",
+          default: 10_000,
+          minimum: 100,
+          markdownDescription: "%config.scratchSizeMB%",
+          scope: "machine",
+        },
+      },
+    },
+  };
+}

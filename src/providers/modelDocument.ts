@@ -1,0 +1,417 @@
+/**
+ * A model that is open in an editor: the base file whose bytes are read, the recipe applied to it,
+ * and what the user's file holds at the moment. It computes nothing and knows no windows; `vscode`
+ * appears as types only, so that its rules are tested without an editor.
+ *
+ * - An edit is a longer or shorter recipe; undo and redo never compute.
+ * - One job at a time. An edit while it runs is refused; an undo, which cannot be refused, ends it.
+ * - Saving over the base goes on reading the kept old bytes, so that undo survives the save.
+ */
+import { statSync } from "node:fs";
+import path from "node:path";
+import type { CustomDocument, Uri } from "vscode";
+import type { BaseFile, Doc, Entry } from "../shared/doc.ts";
+import { Cancelled, engineErrors, LatheError } from "../shared/errors.ts";
+import type { ApplyResult, DiffMeasures, SaveResult, TensorDiff } from "../shared/protocol.ts";
+import type { Signal } from "../shared/task.ts";
+import type { CallOptions } from "../shared/wire.ts";
+import type { Engine } from "./engine.ts";
+import { removeRecipeFile, sameRecipe } from "./recipe.ts";
+
+export interface RunningJob {
+  readonly title: string;
+  readonly fraction: number;
+  readonly message: string;
+}
+
+/** One undoable change, as `onDidChangeCustomDocument` wants it. */
+export interface DocumentEdit {
+  readonly label: string;
+  undo(): void;
+  redo(): void;
+}
+
+/** Identity of the file as its folder lists it; a full fingerprint is the engine's to take. */
+interface FileState {
+  readonly sizeBytes: number;
+  readonly mtimeMs: number;
+  readonly inode: number;
+}
+
+/** What the user's file holds: the recipe it was last saved with, and how it looked then. */
+interface DiskState {
+  readonly recipe: readonly Entry[];
+  readonly file: FileState;
+}
+
+/** Everything that hot exit has to bring back. */
+export interface Backup {
+  readonly version: 1;
+  readonly base: BaseFile;
+  readonly recipe: readonly Entry[];
+  readonly data?: string;
+  readonly disk: DiskState;
+}
+
+export interface ModelDocumentOptions {
+  readonly uri: Uri;
+  /** The file on this machine: the user's own, or a read-only copy of something elsewhere. */
+  readonly path: string;
+  /** Why it can never be changed, for a copy; null for the user's own file. */
+  readonly readOnly: string | null;
+  readonly engine: Engine;
+  /** Title of a technique for the undo menu and progress. */
+  readonly titleOf: (transform: string) => string;
+  readonly data: string | undefined;
+}
+
+export type Disk = "same" | "changed" | "missing";
+
+export class ModelDocument implements CustomDocument {
+  readonly uri: Uri;
+  readonly path: string;
+  readonly readOnly: string | null;
+  /** Something to tell the user about how the document came back from a backup. */
+  readonly restoreNote: "reapplied" | "lost" | null;
+  readonly #engine: Engine;
+  readonly #titleOf: (transform: string) => string;
+  readonly #changeListeners = new Set<() => void>();
+  readonly #editListeners = new Set<(edit: DocumentEdit) => void>();
+  readonly #disposeListeners = new Set<() => void>();
+  #base: BaseFile;
+  #recipe: readonly Entry[];
+  #data: string | undefined;
+  #disk: DiskState;
+  /** Raised when the base is replaced by other content: older edits mean nothing any more. */
+  #generation = 0;
+  #job: { readonly state: RunningJob; readonly abort: AbortController } | null = null;
+  #wroteRecipeFile = false;
+
+  private constructor(
+    options: ModelDocumentOptions,
+    state: { base: BaseFile; recipe: readonly Entry[]; data: string | undefined; disk: DiskState },
+    restoreNote: ModelDocument["restoreNote"],
+  ) {
+    this.uri = options.uri;
+    this.path = options.path;
+    this.readOnly = options.readOnly;
+    this.#engine = options.engine;
+    this.#titleOf = options.titleOf;
+    this.#base = state.base;
+    this.#recipe = state.recipe;
+    this.#data = state.data;
+    this.#disk = state.disk;
+    this.restoreNote = restoreNote;
+  }
+
+  /** @throws LatheError when the file is not a model that can be opened. */
+  static async open(options: ModelDocumentOptions): Promise<ModelDocument> {
+    const { base } = await options.engine.open(options.path);
+    const disk = { recipe: [], file: fileStateOf(base) };
+    return new ModelDocument(options, { base, recipe: [], data: options.data, disk }, null);
+  }
+
+  /** Brings a document back with its unsaved edits, as far as its base still exists. */
+  static async restore(options: ModelDocumentOptions, backup: Backup): Promise<ModelDocument> {
+    const data = backup.data ?? options.data;
+    const kept = await baseIfSame(options.engine, backup.base);
+    if (kept !== null) return new ModelDocument(options, { ...backup, data, base: kept }, null);
+    // The base is not what it was. The user's file holds `disk.recipe` already; what comes after it
+    // can be applied to the file as it is now.
+    const { base } = await options.engine.open(options.path);
+    const isPrefix = sameRecipe(
+      backup.recipe.slice(0, backup.disk.recipe.length),
+      backup.disk.recipe,
+    );
+    const recipe = isPrefix ? backup.recipe.slice(backup.disk.recipe.length) : [];
+    const disk = { recipe: [], file: fileStateOf(base) };
+    return new ModelDocument(
+      options,
+      { base, recipe, data, disk },
+      isPrefix ? "reapplied" : "lost",
+    );
+  }
+
+  get doc(): Doc {
+    return this.#withRecipe(this.#recipe);
+  }
+  /** The model as it was opened, for before and after. */
+  get original(): Doc {
+    return this.#withRecipe([]);
+  }
+  get dirty(): boolean {
+    return !sameRecipe(this.#recipe, this.#disk.recipe);
+  }
+  get job(): RunningJob | null {
+    return this.#job?.state ?? null;
+  }
+  /** The bytes of the base are still there although the user's file was changed by others. */
+  get baseIsKept(): boolean {
+    return this.#base.path !== this.path;
+  }
+
+  onChange(listener: () => void): { dispose(): void } {
+    this.#changeListeners.add(listener);
+    return { dispose: () => this.#changeListeners.delete(listener) };
+  }
+  onEdit(listener: (edit: DocumentEdit) => void): { dispose(): void } {
+    this.#editListeners.add(listener);
+    return { dispose: () => this.#editListeners.delete(listener) };
+  }
+
+  onDispose(listener: () => void): { dispose(): void } {
+    this.#disposeListeners.add(listener);
+    return { dispose: () => this.#disposeListeners.delete(listener) };
+  }
+
+  setData(data: string | undefined): void {
+    this.#data = data;
+    this.#changed();
+  }
+
+  /**
+   * Computes and verifies one more entry and makes it an edit. An entry that changes nothing is
+   * answered but is no edit.
+   * @throws LatheError; Cancelled when the recipe is another by the time the result is there.
+   */
+  async run(entry: Entry, signal?: Signal): Promise<ApplyResult> {
+    const before = this.#recipe;
+    const applied = await this.#runJob(this.#titleOf(entry.transform), signal, (options) =>
+      this.#engine.job("apply", { doc: this.doc, entry, verify: true }, options),
+    );
+    if (this.#recipe !== before) throw new Cancelled();
+    if (applied.units.length > 0)
+      this.#edit(this.#titleOf(entry.transform), [...before, applied.entry]);
+    return applied;
+  }
+
+  /** Leaves out the last `count` entries as an edit; the number that were left out. */
+  removeEntries(count: number): number {
+    this.#refuseWhenBusy();
+    const removed = Math.min(Math.max(0, Math.trunc(count)), this.#recipe.length);
+    if (removed > 0) this.#edit("remove", this.#recipe.slice(0, -removed));
+    return removed;
+  }
+
+  /** What only running or reading all weights can say about two models. */
+  async measureDiff(
+    p: {
+      readonly before: Doc;
+      readonly after: Doc;
+      readonly latency: boolean;
+      readonly title: string;
+    },
+    signal?: Signal,
+  ): Promise<{ tensors: readonly TensorDiff[]; measures: DiffMeasures }> {
+    const { before, after, latency } = p;
+    return this.#runJob(p.title, signal, async (options) => {
+      const half = (from: number): CallOptions => ({
+        ...options,
+        onProgress: (fraction, message) => options.onProgress?.(from + fraction / 2, message),
+      });
+      const { tensors } = await this.#engine.job("diffTensors", { before, after }, half(0));
+      const measures = await this.#engine.job(
+        "diffMeasures",
+        { before, after, data: this.#data ?? null, latency },
+        half(0.5),
+      );
+      return { tensors, measures };
+    });
+  }
+
+  cancel(): boolean {
+    if (!this.#job) return false;
+    this.#job.abort.abort();
+    return true;
+  }
+
+  /** How the user's file compares with what this document last read from or wrote to it. */
+  diskState(): Disk {
+    const now = statFile(this.path);
+    if (now === null) return "missing";
+    const { file } = this.#disk;
+    return now.sizeBytes === file.sizeBytes &&
+      now.mtimeMs === file.mtimeMs &&
+      now.inode === file.inode
+      ? "same"
+      : "changed";
+  }
+
+  /**
+   * Writes the document to its file. The old bytes are kept by the engine and become the base.
+   * @throws LatheError with code `changed` when others changed the file, unless `overwrite`.
+   */
+  async save(
+    p: { readonly title: string; readonly overwrite: boolean },
+    signal?: Signal,
+  ): Promise<void> {
+    if (this.readOnly !== null) throw readOnlyError(this.path, this.readOnly);
+    this.#refuseWhenBusy();
+    const disk = this.diskState();
+    if (disk === "changed" && !p.overwrite) throw engineErrors.changedOnDisk(this.path);
+    if (disk === "same" && !this.dirty) return;
+    const recipe = this.#recipe;
+    const saved = await this.#save(p.title, this.path, signal);
+    if (saved.keptBase !== null) this.#base = (await this.#engine.open(saved.keptBase)).base;
+    const file = statFile(this.path);
+    if (file === null) throw engineErrors.notFound(this.path);
+    this.#disk = { recipe, file };
+    if (recipe.length === 0 && this.#wroteRecipeFile) removeRecipeFile(this.path);
+    this.#wroteRecipeFile = recipe.length > 0;
+    this.#changed();
+  }
+
+  /** Writes the document to another file; this document stays as it is. */
+  async saveAs(
+    p: { readonly title: string; readonly to: string },
+    signal?: Signal,
+  ): Promise<SaveResult> {
+    const extension = path.extname(this.path).toLowerCase();
+    if (path.extname(p.to).toLowerCase() !== extension)
+      throw engineErrors.wrongExtension(p.to, extension);
+    return this.#save(p.title, p.to, signal);
+  }
+
+  /** Back to what the user's file holds now. */
+  async revert(): Promise<void> {
+    this.cancel();
+    if (this.diskState() === "same") this.#recipe = this.#disk.recipe;
+    else await this.#reopen([]);
+    this.#changed();
+  }
+
+  /** Reads the file as others changed it and applies the edits so far to that. */
+  async rebase(): Promise<void> {
+    this.cancel();
+    await this.#reopen(this.#recipe);
+    this.#changed();
+  }
+
+  backup(): Backup {
+    return {
+      version: 1,
+      base: this.#base,
+      recipe: this.#recipe,
+      ...(this.#data === undefined ? {} : { data: this.#data }),
+      disk: this.#disk,
+    };
+  }
+
+  dispose(): void {
+    this.cancel();
+    this.#changeListeners.clear();
+    this.#editListeners.clear();
+    for (const listener of [...this.#disposeListeners]) listener();
+    this.#disposeListeners.clear();
+  }
+
+  #withRecipe(recipe: readonly Entry[]): Doc {
+    return { base: this.#base, recipe, ...(this.#data === undefined ? {} : { data: this.#data }) };
+  }
+
+  async #reopen(recipe: readonly Entry[]): Promise<void> {
+    const { base } = await this.#engine.open(this.path);
+    this.#base = base;
+    this.#generation++;
+    this.#recipe = recipe;
+    this.#disk = { recipe: [], file: fileStateOf(base) };
+  }
+
+  #save(title: string, to: string, signal: Signal | undefined): Promise<SaveResult> {
+    const changed = this.#recipe.length > 0;
+    return this.#runJob(title, signal, (options) =>
+      this.#engine.job(
+        "save",
+        {
+          doc: this.doc,
+          to,
+          // Without a recipe the bytes are the base's own, so there is nothing to verify or record.
+          options: { externalData: "auto", overwrite: true, verify: changed, recipeFile: changed },
+        },
+        options,
+      ),
+    );
+  }
+
+  #edit(label: string, after: readonly Entry[]): void {
+    const before = this.#recipe;
+    const generation = this.#generation;
+    const go = (recipe: readonly Entry[]): void => {
+      // A result or a save of the recipe that is being left must not count.
+      this.cancel();
+      if (generation !== this.#generation) return;
+      this.#recipe = recipe;
+      this.#changed();
+    };
+    this.#recipe = after;
+    const edit = { label, undo: () => go(before), redo: () => go(after) };
+    for (const listener of [...this.#editListeners]) listener(edit);
+    this.#changed();
+  }
+
+  #refuseWhenBusy(): void {
+    if (this.#job) throw engineErrors.busy(this.#job.state.title);
+  }
+
+  async #runJob<T>(
+    title: string,
+    signal: Signal | undefined,
+    work: (options: CallOptions) => Promise<T>,
+  ): Promise<T> {
+    this.#refuseWhenBusy();
+    const abort = new AbortController();
+    const onAbort = (): void => abort.abort();
+    signal?.addEventListener("abort", onAbort);
+    if (signal?.aborted === true) abort.abort();
+    const show = (fraction: number, message: string): void => {
+      this.#job = { state: { title, fraction, message }, abort };
+      this.#changed();
+    };
+    show(0, "");
+    try {
+      const onProgress = (fraction: number, message: string): void => {
+        if (!abort.signal.aborted) show(fraction, message);
+      };
+      const result = await work({ signal: abort.signal, onProgress });
+      if (abort.signal.aborted) throw new Cancelled();
+      return result;
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+      this.#job = null;
+      this.#changed();
+    }
+  }
+
+  #changed(): void {
+    for (const listener of [...this.#changeListeners]) listener();
+  }
+}
+
+function statFile(file: string): FileState | null {
+  const stats = statSync(file, { throwIfNoEntry: false });
+  return stats ? { sizeBytes: stats.size, mtimeMs: stats.mtimeMs, inode: stats.ino } : null;
+}
+
+const fileStateOf = ({ fingerprint }: BaseFile): FileState => ({
+  sizeBytes: fingerprint.sizeBytes,
+  mtimeMs: fingerprint.mtimeMs,
+  inode: fingerprint.inode,
+});
+
+/** The base as it is now if it still has the content it had, else null. */
+async function baseIfSame(engine: Engine, base: BaseFile): Promise<BaseFile | null> {
+  try {
+    const now = (await engine.open(base.path)).base;
+    const same =
+      now.fingerprint.sizeBytes === base.fingerprint.sizeBytes &&
+      now.fingerprint.mtimeMs === base.fingerprint.mtimeMs &&
+      now.fingerprint.ends === base.fingerprint.ends;
+    return same ? now : null;
+  } catch (error) {
+    if (error instanceof LatheError) return null;
+    throw error;
+  }
+}
+
+const readOnlyError = (file: string, reason: string): LatheError =>
+  engineErrors.notWritable(file, reason);

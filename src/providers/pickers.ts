@@ -1,0 +1,118 @@
+/** Questions put to the user as quick picks and dialogs. Each answers null when it was dismissed. */
+import path from "node:path";
+import * as vscode from "vscode";
+import { formatBytes } from "../shared/format.ts";
+import type { CatalogEntry } from "../shared/protocol.ts";
+
+const MODEL_GLOB = "**/*.{onnx,safetensors,ONNX,SAFETENSORS}";
+/** More than anybody scrolls through; typing narrows a list, but only of what was found. */
+const MAX_MODELS = 2000;
+
+export const isModelPath = (file: string): boolean => /\.(onnx|safetensors)$/i.test(file);
+
+interface ModelItem extends vscode.QuickPickItem {
+  readonly file: string | null;
+}
+
+/** The path of a model of the workspace, or of one chosen in a file dialog. */
+export async function pickModel(p: {
+  readonly title: string;
+  readonly exclude: readonly string[];
+  /** Listed first: the model's neighbours by default. */
+  readonly near?: string;
+}): Promise<string | null> {
+  const found = await vscode.workspace.findFiles(MODEL_GLOB, "**/node_modules/**", MAX_MODELS);
+  const near = p.near ?? p.exclude[0];
+  const files = found
+    .filter((uri) => uri.scheme === "file" && !p.exclude.includes(uri.fsPath))
+    .map((uri) => uri.fsPath)
+    .sort((a, b) => Number(isBeside(b, near)) - Number(isBeside(a, near)) || a.localeCompare(b));
+  const items: ModelItem[] = await Promise.all(
+    files.map(async (file) => {
+      const { size } = await vscode.workspace.fs.stat(vscode.Uri.file(file));
+      return {
+        label: path.basename(file),
+        description: `${formatBytes(size)}  ${folderOf(file)}`,
+        file,
+      };
+    }),
+  );
+  const browse: ModelItem = { label: vscode.l10n.t("$(folder-opened) Browse…"), file: null };
+  const chosen = await vscode.window.showQuickPick([...items, browse], {
+    title: p.title,
+    placeHolder:
+      items.length === 0
+        ? vscode.l10n.t("There are no models in this workspace")
+        : vscode.l10n.t("Choose a model"),
+    matchOnDescription: true,
+  });
+  if (!chosen) return null;
+  return chosen.file ?? browseModel(p.title, near);
+}
+
+async function browseModel(title: string, near: string | undefined): Promise<string | null> {
+  const [uri] =
+    (await vscode.window.showOpenDialog({
+      title,
+      filters: { [vscode.l10n.t("Models")]: ["onnx", "safetensors"] },
+      ...(near === undefined ? {} : { defaultUri: vscode.Uri.file(path.dirname(near)) }),
+    })) ?? [];
+  return uri?.fsPath ?? null;
+}
+
+/** A dataset for evaluation: a file, or a folder of images. */
+export async function pickData(model: string): Promise<string | null> {
+  const file = vscode.l10n.t("$(file) A file (dataset.json, .npz, .csv, .jsonl, text)…");
+  const folder = vscode.l10n.t("$(folder) A folder of images with labels.csv…");
+  const kind = await vscode.window.showQuickPick([file, folder], {
+    title: vscode.l10n.t("Data to measure with"),
+  });
+  if (kind === undefined) return null;
+  const [uri] =
+    (await vscode.window.showOpenDialog({
+      defaultUri: vscode.Uri.file(path.dirname(model)),
+      canSelectFiles: kind === file,
+      canSelectFolders: kind === folder,
+    })) ?? [];
+  return uri?.fsPath ?? null;
+}
+
+/** One of a family's techniques; without asking when there is only one. */
+export async function pickTechnique(
+  title: string,
+  techniques: readonly CatalogEntry[],
+): Promise<CatalogEntry | null> {
+  const [only] = techniques;
+  if (only && techniques.length === 1) return only;
+  const items = techniques.map((technique) => ({
+    label: technique.title,
+    description: traits(technique),
+    detail: technique.summary,
+    technique,
+  }));
+  const chosen = await vscode.window.showQuickPick(items, {
+    title,
+    placeHolder: vscode.l10n.t("Choose a technique"),
+    matchOnDetail: true,
+  });
+  return chosen?.technique ?? null;
+}
+
+/** "needs data, minutes, outputs stay the same". */
+function traits(technique: CatalogEntry): string {
+  const words = [
+    technique.data === "required" ? vscode.l10n.t("needs data") : "",
+    technique.cost === "minutes" ? vscode.l10n.t("takes minutes") : "",
+    technique.exact ? vscode.l10n.t("outputs stay the same") : "",
+  ];
+  return words.filter((word) => word !== "").join(", ");
+}
+
+const isBeside = (file: string, near: string | undefined): boolean =>
+  near !== undefined && path.dirname(file) === path.dirname(near);
+
+const folderOf = (file: string): string =>
+  vscode.workspace.asRelativePath(
+    path.dirname(file),
+    (vscode.workspace.workspaceFolders ?? []).length > 1,
+  );

@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { beforeAndAfter } from "../../src/providers/compare.ts";
+import { contributes } from "../../src/providers/contributions.ts";
+import { familiesOf } from "../../src/providers/families.ts";
+import { outputBeside } from "../../src/providers/outputName.ts";
+import { checkedEntry } from "../../src/providers/recipe.ts";
+import type { CatalogEntry } from "../../src/shared/protocol.ts";
+
+test("outputs get a name of their own beside the input", () => {
+  const there = new Set(["/m/a.w4.onnx", "/m/a.w4.2.onnx"]);
+  const exists = (file: string): boolean => there.has(file);
+  assert.equal(outputBeside("/m/a.onnx", "w8", exists), "/m/a.w8.onnx");
+  assert.equal(outputBeside("/m/a.onnx", "w4", exists), "/m/a.w4.3.onnx");
+  assert.equal(outputBeside("/m/b.SAFETENSORS", "w4", exists), "/m/b.w4.SAFETENSORS");
+});
+
+test("of two models the one that the other was made from is before", () => {
+  assert.deepEqual(beforeAndAfter("/m/a.w4.onnx", "/m/a.onnx"), ["/m/a.onnx", "/m/a.w4.onnx"]);
+  assert.deepEqual(beforeAndAfter("/m/a.onnx", "/m/a.w4.onnx"), ["/m/a.onnx", "/m/a.w4.onnx"]);
+  assert.deepEqual(beforeAndAfter("/m/b.onnx", "/m/a.onnx"), ["/m/b.onnx", "/m/a.onnx"]);
+});
+
+test("commands exist for families with techniques only, and each menu item has its command", () => {
+  assert.deepEqual(familiesOf([{ family: "graph" }, { family: "quantize" }]), [
+    "quantize",
+    "graph",
+  ]);
+  const manifest = contributes([{ family: "quantize" }]) as {
+    commands: { command: string; title: string }[];
+    menus: Record<string, { command: string }[]>;
+  };
+  const ids = manifest.commands.map(({ command }) => command);
+  assert.ok(ids.includes("lathe.quantize") && ids.includes("lathe.quantizeFiles"));
+  assert.ok(!ids.includes("lathe.prune"));
+  for (const item of Object.values(manifest.menus).flat()) assert.ok(ids.includes(item.command));
+});
+
+test("what a page asks to run is checked against the catalogue", () => {
+  const catalog = [
+    {
+      id: "quantize.x",
+      params: {
+        bits: { type: "number", default: 4, min: 2, max: 8, of: [2, 4, 8], title: "", help: "" },
+      },
+    },
+  ] as unknown as CatalogEntry[];
+  assert.deepEqual(checkedEntry(catalog, { transform: "quantize.x", params: {} }).params, {
+    bits: 4,
+  });
+  assert.throws(
+    () => checkedEntry(catalog, { transform: "quantize.y", params: {} }),
+    /no technique/,
+  );
+  assert.throws(
+    () => checkedEntry(catalog, { transform: "quantize.x", params: { bits: 5 } }),
+    /bits is 5/,
+  );
+});
