@@ -1,0 +1,234 @@
+/** The panel beside the editor: all that is known of the selected tensor or node. */
+import { LitElement, css, html, nothing, type TemplateResult } from "lit";
+import { toFailure, type Failure } from "../src/shared/errors.ts";
+import { formatBytes, formatShape } from "../src/shared/format.ts";
+import type {
+  HostState,
+  IoView,
+  NodeView,
+  Selection,
+  TensorRow,
+  TensorStats,
+} from "../src/shared/protocol.ts";
+import { getHost } from "./host.ts";
+import { failureView } from "./parts/failureView.ts";
+import { chartStyles } from "./parts/histogram.ts";
+import { nameStyles, nameView } from "./parts/name.ts";
+import { docKey } from "./parts/page.ts";
+import { Question } from "./parts/question.ts";
+import { recipeStyles, recipeView } from "./parts/recipeView.ts";
+import { statsOrState, tensorFacts } from "./parts/tensorDetail.ts";
+import { strings } from "./strings.ts";
+import { base, facts } from "./styles.ts";
+
+const text = strings.inspector;
+/** A tensor's row is looked up by name; this many rows may share the name as a part of theirs. */
+const MAX_MATCHES = 200;
+
+class Inspector extends LitElement {
+  static override styles = [
+    base,
+    facts,
+    nameStyles,
+    chartStyles,
+    recipeStyles,
+    css`
+      :host {
+        display: block;
+        height: 100vh;
+        overflow-y: auto;
+        background: var(--vscode-panel-background, transparent);
+      }
+      .page {
+        padding: 12px 14px 24px;
+      }
+      h2 {
+        margin-bottom: 12px;
+        font-size: 1em;
+        overflow-wrap: anywhere;
+      }
+      h3 {
+        margin-top: 16px;
+      }
+      ul.io {
+        padding: 0;
+        list-style: none;
+      }
+      ul.io li {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 0 12px;
+        padding: 2px 0;
+      }
+      .empty {
+        margin: 24px 16px;
+        text-align: start;
+      }
+    `,
+  ];
+  readonly #host = getHost();
+  readonly #row = new Question<TensorRow | null>(this);
+  readonly #stats = new Question<TensorStats>(this);
+  readonly #node = new Question<NodeView>(this);
+  #state: HostState | null = null;
+  #failure: Failure | null = null;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#host.client.on("state", (state) => this.#receive(state));
+    void this.#ready();
+  }
+
+  async #ready(): Promise<void> {
+    try {
+      this.#receive(await this.#host.client.call("ready", {}));
+    } catch (error) {
+      this.#failure = toFailure(error);
+      this.requestUpdate();
+    }
+  }
+
+  #receive(state: HostState): void {
+    this.#state = state;
+    this.#failure = null;
+    this.requestUpdate();
+  }
+
+  protected override willUpdate(): void {
+    const selection = this.#state?.selection ?? null;
+    if (!this.#state || !selection) return;
+    const { doc } = this.#state;
+    const { client } = this.#host;
+    const key = docKey(doc) + JSON.stringify(selection);
+    if (selection.kind === "node") {
+      const { graph, key: node } = selection;
+      this.#node.ask(
+        key,
+        (signal) => client.call("node", { doc, graph, key: node }, { signal }),
+        false,
+      );
+      return;
+    }
+    const { graph, name } = selection;
+    this.#stats.ask(
+      key,
+      (signal) => client.call("tensorStats", { doc, graph, name }, { signal }),
+      false,
+    );
+    this.#row.ask(
+      key,
+      async (signal) => {
+        const range = { from: 0, to: MAX_MATCHES, sort: "order", descending: false } as const;
+        const found = await client.call("tensors", { doc, ...range, filter: name }, { signal });
+        return found.rows.find((row) => row.name === name && row.graph === graph) ?? null;
+      },
+      false,
+    );
+  }
+
+  protected override render(): TemplateResult {
+    const state = this.#state;
+    if (this.#failure)
+      return html`<div class="page">${failureView(this.#failure, () => void this.#ready())}</div>`;
+    if (!state) return html`<div class="page"><span class="skeleton"></span></div>`;
+    if (state.failure) return html`<div class="page">${failureView(state.failure, null)}</div>`;
+    const { selection } = state;
+    if (!selection) return html`<p class="empty quiet" data-testid="empty">${text.empty}</p>`;
+    return html`<main class="page">
+      ${selection.kind === "tensor" ? this.#tensor(selection.name, state) : this.#nodeView(state)}
+    </main>`;
+  }
+
+  #tensor(name: string, state: HostState): TemplateResult {
+    const row = this.#row.value;
+    return html`<p class="quiet">${text.tensor}, ${state.title}</p>
+      <h2 class="mono">${name}</h2>
+      ${
+        this.#row.failure
+          ? failureView(this.#row.failure, () => this.#row.retry())
+          : row
+            ? html`${tensorFacts(row)}${this.#made(row.change, state)}`
+            : this.#row.loading
+              ? html`<span class="skeleton"></span>`
+              : html`<p class="note">${text.gone}</p>`
+      }
+      ${
+        !row && !this.#row.loading && !this.#stats.value
+          ? nothing
+          : html`<h3>${strings.stats.title}</h3>
+              ${statsOrState(this.#stats)}`
+      }`;
+  }
+
+  #nodeView(state: HostState): TemplateResult {
+    const { value, failure } = this.#node;
+    if (failure) return failureView(failure, () => this.#node.retry());
+    if (!value) return html`<span class="skeleton"></span>`;
+    return html`<p class="quiet">${text.node}, ${state.title}</p>
+      <h2 class="mono">${value.label}</h2>
+      <dl class="facts">
+        <dt>${text.operator}</dt>
+        <dd class="mono">${value.op}</dd>
+        <dt>${text.domain}</dt>
+        <dd class="mono">${value.domain === "" ? strings.summary.defaultDomain : value.domain}</dd>
+      </dl>
+      ${this.#made(value.change, state)}
+      <h3>${text.attributes}</h3>
+      ${
+        value.attributes.length === 0
+          ? html`<p class="quiet">${text.noAttributes}</p>`
+          : html`<dl class="facts">
+              ${value.attributes.map(
+                ({ name, value: content }) =>
+                  html`<dt class="mono">${name}</dt>
+                    <dd class="mono">${content}</dd>`,
+              )}
+            </dl>`
+      }
+      <h3>${text.inputs}</h3>
+      ${this.#io(value.inputs)}
+      <h3>${text.outputs}</h3>
+      ${this.#io(value.outputs)}
+      ${
+        value.tensors.length === 0
+          ? nothing
+          : html`<h3>${text.weights}</h3>
+              <ul class="io">
+                ${value.tensors.map((tensor) => this.#weight(tensor))}
+              </ul>`
+      }`;
+  }
+
+  #io(values: readonly IoView[]): TemplateResult {
+    return html`<ul class="io">
+      ${values.map((value) =>
+        value.name === ""
+          ? html`<li class="quiet">${text.omitted}</li>`
+          : html`<li>
+              ${nameView(value.name)}
+              <span class="quiet">${value.dtype} ${formatShape(value.shape)}</span>
+            </li>`,
+      )}
+    </ul>`;
+  }
+
+  #weight(tensor: TensorRow): TemplateResult {
+    const selection: Selection = { kind: "tensor", graph: tensor.graph, name: tensor.name };
+    return html`<li>
+      <button class="link" @click=${() => void this.#host.client.call("select", { selection })}>
+        ${nameView(tensor.name)}
+      </button>
+      <span class="quiet"
+        >${tensor.dtype} ${formatShape(tensor.shape)}, ${formatBytes(tensor.sizeBytes)}</span
+      >
+    </li>`;
+  }
+
+  /** A change is told with the entries that could have made it. */
+  #made(change: TensorRow["change"], state: HostState): TemplateResult {
+    if (change === null) return html`<p class="quiet">${text.unchanged}</p>`;
+    return html`<p>${text.made[change]}</p>
+      ${recipeView(state.doc.recipe, [])}`;
+  }
+}
+customElements.define("lathe-inspector", Inspector);

@@ -1,0 +1,250 @@
+/** Choose a technique, set it, see what it would do, do it. Knows no technique by name. */
+import "@vscode-elements/elements/dist/vscode-button/index.js";
+import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
+import type { Entry, ParamValue, ParamValues } from "../../src/shared/doc.ts";
+import type { ApplyResult, CatalogEntry, HostState, PlanView } from "../../src/shared/protocol.ts";
+import { techniques } from "../catalog.ts";
+import { isRecord, isString } from "../host.ts";
+import { debounce } from "../parts/debounce.ts";
+import { failureView } from "../parts/failureView.ts";
+import { jobBar, jobBarStyles } from "../parts/jobBar.ts";
+import { nameStyles } from "../parts/name.ts";
+import { docKey, Page } from "../parts/page.ts";
+import { checkParams, paramForm, paramFormStyles } from "../parts/paramForm.ts";
+import { planStyles, planView } from "../parts/planView.ts";
+import { Question } from "../parts/question.ts";
+import { resultView } from "../parts/resultView.ts";
+import { sizeBarStyles } from "../parts/sizeBar.ts";
+import { skipListStyles } from "../parts/skipList.ts";
+import { techniqueAbout } from "../parts/techniqueAbout.ts";
+import { techniqueList, techniqueListStyles } from "../parts/techniqueList.ts";
+import { strings } from "../strings.ts";
+import { base } from "../styles.ts";
+import { optimizeStyles } from "./optimizeStyles.ts";
+
+const text = strings.optimize;
+const PLAN_DELAY_MS = 250;
+
+/** A result counts until the document falls back behind it. */
+interface Applied {
+  readonly result: ApplyResult;
+  readonly recipeBefore: number;
+  seen: boolean;
+}
+
+class OptimizePage extends Page {
+  static override styles = [
+    base,
+    jobBarStyles,
+    nameStyles,
+    paramFormStyles,
+    planStyles,
+    sizeBarStyles,
+    skipListStyles,
+    techniqueListStyles,
+    optimizeStyles,
+  ];
+  protected override readonly key = "optimize";
+  readonly #plan = new Question<PlanView>(this);
+  readonly #run = new Question<{ readonly applied: ApplyResult | null }>(this);
+  #technique: string | null = this.host.recall("optimize.technique", isString);
+  /** What was typed, by technique; only values that were touched. */
+  #drafts: Record<string, ParamValues> =
+    (this.host.recall("optimize.drafts", isRecord) as Record<string, ParamValues> | null) ?? {};
+  #excluded: ReadonlySet<string> = new Set();
+  #planned: Entry | null = null;
+  #applied: Applied | null = null;
+  #dismissed = false;
+  #shown: HostState["show"] = null;
+  #runs = 0;
+
+  readonly #planSoon = debounce(PLAN_DELAY_MS, (entry: Entry) => {
+    this.#planned = entry;
+    this.requestUpdate();
+  });
+
+  get #offered(): readonly CatalogEntry[] {
+    const path = this.state.doc.base.path.toLowerCase();
+    const format = path.endsWith(".onnx") ? "onnx" : "safetensors";
+    return techniques.filter((entry) => entry.formats.includes(format));
+  }
+
+  #choose(id: string): void {
+    if (id === this.#technique) return;
+    this.#technique = id;
+    this.#excluded = new Set();
+    this.#planned = null;
+    this.#applied = null;
+    this.#dismissed = false;
+    this.#run.clear();
+    this.host.remember("optimize.technique", id);
+    this.requestUpdate();
+  }
+
+  #change(id: string, key: string, value: ParamValue | null): void {
+    const draft = { ...this.#drafts[id] };
+    if (value === null) delete draft[key];
+    else draft[key] = value;
+    this.#drafts = { ...this.#drafts, [id]: draft };
+    this.host.remember("optimize.drafts", this.#drafts);
+    this.requestUpdate();
+  }
+
+  protected override willUpdate(changed: PropertyValues): void {
+    const { doc, show } = this.state;
+    if (changed.has("state") && JSON.stringify(show) !== JSON.stringify(this.#shown)) {
+      this.#shown = show;
+      if (show?.technique != null) this.#choose(show.technique);
+    }
+    const applied = this.#applied;
+    if (applied && doc.recipe.length > applied.recipeBefore) applied.seen = true;
+    if (applied?.seen === true && doc.recipe.length <= applied.recipeBefore) this.#applied = null;
+    const entry = this.#entry();
+    if (!entry) return;
+    if (!this.#planned) this.#planned = entry;
+    else if (JSON.stringify(entry) !== JSON.stringify(this.#planned)) this.#planSoon(entry);
+    const planned = this.#planned;
+    const sameTechnique = this.#plan.value?.transform === planned.transform;
+    this.#plan.ask(
+      JSON.stringify([docKey(doc), planned]),
+      (signal) => this.host.client.call("plan", { doc, entry: planned }, { signal }),
+      sameTechnique,
+    );
+  }
+
+  /** What the form says, without a scope: the plan lists every unit, chosen or not. */
+  #entry(): Entry | null {
+    const technique = this.#current();
+    if (!technique) return null;
+    const { values } = checkParams(
+      technique.id,
+      technique.params,
+      this.#drafts[technique.id] ?? {},
+    );
+    return values && { transform: technique.id, params: values };
+  }
+
+  #current(): CatalogEntry | null {
+    return this.#offered.find((entry) => entry.id === this.#technique) ?? null;
+  }
+
+  #start(entry: Entry, plan: PlanView): void {
+    const chosen = plan.units.map((unit) => unit.name).filter((name) => !this.#excluded.has(name));
+    const limited: Entry =
+      chosen.length === plan.units.length ? entry : { ...entry, scope: chosen };
+    const recipeBefore = this.state.doc.recipe.length;
+    this.#applied = null;
+    this.#dismissed = false;
+    this.#run.ask(`run ${++this.#runs}`, async (_signal) => {
+      const answer = await this.host.client.call("run", { entry: limited });
+      this.#applied = answer.applied ? { result: answer.applied, recipeBefore, seen: false } : null;
+      this.#dismissed = !answer.applied;
+      return answer;
+    });
+  }
+
+  protected override render(): TemplateResult {
+    const technique = this.#current();
+    return html`<div class="layout">
+      <div class="side">
+        ${techniqueList(this.#offered, technique?.id ?? null, (id) => this.#choose(id))}
+      </div>
+      <main class="main" tabindex="-1">
+        ${technique ? this.#detail(technique) : html`<p class="empty quiet">${text.choose}</p>`}
+      </main>
+    </div>`;
+  }
+
+  #detail(technique: CatalogEntry): TemplateResult {
+    const draft = this.#drafts[technique.id] ?? {};
+    const { problems } = checkParams(technique.id, technique.params, draft);
+    return html`${techniqueAbout(technique)}
+      <section>
+        <h3>${text.parameters}</h3>
+        ${paramForm(technique.params, draft, problems, (key, value) =>
+          this.#change(technique.id, key, value),
+        )}
+      </section>
+      <section>${this.#action(technique, problems.size > 0)}</section>
+      ${
+        this.#applied
+          ? resultView(
+              this.#applied.result,
+              html`<vscode-button @click=${() => this.goTo({ page: "diff" })}
+                >${text.showDiff}</vscode-button
+              >`,
+            )
+          : nothing
+      }
+      <section class=${this.#plan.loading ? "busy" : ""} aria-busy=${String(this.#plan.loading)}>
+        <h3>${text.preview}</h3>
+        ${problems.size > 0 ? html`<p class="note warning">${text.stale}</p>` : nothing}
+        ${this.#preview()}
+      </section>`;
+  }
+
+  #action(technique: CatalogEntry, wrong: boolean): TemplateResult {
+    const { readOnly, job, doc } = this.state;
+    const plan = this.#plan.value;
+    const entry = this.#entry();
+    const lacksData = technique.data === "required" && doc.data === undefined;
+    const chosen = plan?.units.some((unit) => !this.#excluded.has(unit.name)) ?? false;
+    const running =
+      job ?? (this.#run.loading ? { title: text.running, fraction: 0, message: "" } : null);
+    const reason =
+      readOnly ?? (lacksData ? text.dataMissing : plan && !chosen ? text.nothingToDo : null);
+    const ready =
+      reason === null && !wrong && !this.#plan.loading && plan !== null && entry !== null;
+    return html`<div class="action">
+        ${
+          running
+            ? jobBar(running, () => void this.host.client.call("cancel", {}))
+            : html`<div class="row">
+                <vscode-button
+                  data-testid="run"
+                  ?disabled=${!ready}
+                  @click=${() => {
+                    if (ready) this.#start(entry, plan);
+                  }}
+                  >${text.run}</vscode-button
+                >
+                ${
+                  reason === null
+                    ? nothing
+                    : html`<span class="wrap" data-testid="why-not">${reason}</span>`
+                }
+                ${
+                  lacksData
+                    ? html`<vscode-button
+                        secondary
+                        @click=${() => void this.host.client.call("pickData", {})}
+                        >${text.chooseData}</vscode-button
+                      >`
+                    : nothing
+                }
+                ${
+                  this.#dismissed
+                    ? html`<span class="quiet" role="status">${text.dismissed}</span>`
+                    : nothing
+                }
+              </div>`
+        }
+      </div>
+      ${this.#run.failure ? failureView(this.#run.failure, () => this.#run.retry()) : nothing}`;
+  }
+
+  #preview(): TemplateResult {
+    const { value, failure } = this.#plan;
+    if (failure) return failureView(failure, () => this.#plan.retry());
+    if (!value)
+      return html`<div class="stack-tight">
+        <span class="visually-hidden" role="status">${text.planning}</span>
+        <span class="skeleton"></span><span class="skeleton"></span><span class="skeleton"></span>
+      </div>`;
+    return planView(value, this.#excluded, (excluded) => {
+      this.#excluded = excluded;
+      this.requestUpdate();
+    });
+  }
+}
+customElements.define("lathe-optimize", OptimizePage);

@@ -1,0 +1,233 @@
+/** All tensors in a table of any length, with the statistics of the one selected. */
+import "@vscode-elements/elements/dist/vscode-button/index.js";
+import "@vscode-elements/elements/dist/vscode-textfield/index.js";
+import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
+import { elementCount } from "../../src/shared/dtype.ts";
+import { formatBytes, formatCount, formatShape } from "../../src/shared/format.ts";
+import type { TensorRow, TensorSort, TensorStats } from "../../src/shared/protocol.ts";
+import { isRecord } from "../host.ts";
+import { debounce } from "../parts/debounce.ts";
+import { failureView } from "../parts/failureView.ts";
+import { nameStyles, nameView } from "../parts/name.ts";
+import { docKey, Page, type GoTo } from "../parts/page.ts";
+import { Question } from "../parts/question.ts";
+import { RowPages } from "../parts/rowPages.ts";
+import { chartStyles } from "../parts/histogram.ts";
+import { tensorDetail } from "../parts/tensorDetail.ts";
+import { VirtualTable, type Column, type TableSort } from "../parts/virtualTable.ts";
+import { strings } from "../strings.ts";
+import { base, facts } from "../styles.ts";
+import { tensorsStyles } from "./tensorsStyles.ts";
+
+const text = strings.tensors;
+
+const COLUMNS: readonly Column<TensorRow>[] = [
+  {
+    id: "name",
+    title: text.name,
+    width: "minmax(140px, 4fr)",
+    sortable: true,
+    cell: (row) => nameView(row.name),
+  },
+  { id: "dtype", title: text.dtype, width: "72px", sortable: true, cell: (row) => row.dtype },
+  {
+    id: "shape",
+    title: text.shape,
+    width: "minmax(96px, 1fr)",
+    wideOnly: true,
+    cell: (row) => formatShape(row.shape),
+  },
+  {
+    id: "elements",
+    title: text.elements,
+    width: "96px",
+    align: "end",
+    sortable: true,
+    wideOnly: true,
+    cell: (row) => formatCount(elementCount(row.shape)),
+  },
+  {
+    id: "size",
+    title: text.size,
+    width: "88px",
+    align: "end",
+    sortable: true,
+    cell: (row) => formatBytes(row.sizeBytes),
+  },
+  {
+    id: "change",
+    title: text.change,
+    width: "64px",
+    wideOnly: true,
+    cell: (row) => (row.change === null ? "" : strings.change[row.change]),
+  },
+];
+
+interface View {
+  readonly filter: string;
+  readonly sort: TensorSort;
+  readonly descending: boolean;
+  readonly top: number;
+}
+const START: View = { filter: "", sort: "order", descending: false, top: 0 };
+const SORTS: readonly string[] = ["order", "name", "dtype", "size", "elements"];
+const isView = (value: unknown): value is View =>
+  isRecord(value) &&
+  typeof value["filter"] === "string" &&
+  SORTS.includes(String(value["sort"])) &&
+  typeof value["descending"] === "boolean" &&
+  typeof value["top"] === "number";
+const isRow = (value: unknown): value is TensorRow =>
+  isRecord(value) && typeof value["name"] === "string" && Array.isArray(value["shape"]);
+
+class TensorsPage extends Page {
+  static override styles = [base, facts, nameStyles, chartStyles, tensorsStyles];
+  static override properties = { ...Page.properties, goTarget: { attribute: false } };
+  declare goTarget: GoTo | null;
+  protected override readonly key = "tensors";
+  readonly #rows = new RowPages<TensorRow>(this);
+  readonly #stats = new Question<TensorStats>(this);
+  #view: View = this.host.recall("tensors", isView) ?? START;
+  #selected: TensorRow | null = this.host.recall("tensors.selected", isRow);
+  /** Where to scroll once rows are there. */
+  #restoreTop: number | null = this.#view.top;
+
+  readonly #filterSoon = debounce(200, (filter: string) => {
+    this.#setView({ filter, top: 0 });
+    this.#table?.scrollToTop(0);
+  });
+  readonly #rememberSoon = debounce(200, () => this.host.remember("tensors", this.#view));
+  /** Arrow keys pass over rows; only where they rest are values read. */
+  readonly #selectSoon = debounce(120, (row: TensorRow | undefined) => {
+    if (row) this.#select(row);
+  });
+
+  get #table(): VirtualTable<TensorRow> | null {
+    return this.renderRoot.querySelector<VirtualTable<TensorRow>>("lathe-table");
+  }
+
+  #setView(change: Partial<View>): void {
+    this.#view = { ...this.#view, ...change };
+    this.#rememberSoon();
+    this.requestUpdate();
+  }
+
+  #select(row: TensorRow | null): void {
+    this.#selected = row;
+    this.host.remember("tensors.selected", row);
+    this.requestUpdate();
+    const selection = row ? ({ kind: "tensor", graph: row.graph, name: row.name } as const) : null;
+    // The inspector is a second place for the same facts: its absence is no failure of this page.
+    this.host.client.call("select", { selection }).catch(() => undefined);
+  }
+
+  protected override willUpdate(changed: PropertyValues): void {
+    if (changed.has("goTarget") && this.goTarget?.tensor) {
+      this.#view = { ...START, filter: this.goTarget.tensor.name };
+      this.#select(this.goTarget.tensor);
+    }
+    const { doc } = this.state;
+    const { client } = this.host;
+    const { filter, sort, descending } = this.#view;
+    this.#rows.source(JSON.stringify([doc, filter, sort, descending]), (from, to, signal) =>
+      client.call("tensors", { doc, from, to, sort, descending, filter }, { signal }),
+    );
+    const row = this.#selected;
+    if (!row) this.#stats.clear();
+    else
+      this.#stats.ask(
+        JSON.stringify([docKey(doc), row.graph, row.name]),
+        (signal) =>
+          client.call("tensorStats", { doc, graph: row.graph, name: row.name }, { signal }),
+        false,
+      );
+  }
+
+  protected override updated(): void {
+    const top = this.#restoreTop;
+    if (top === null || this.#rows.total === null) return;
+    this.#restoreTop = null;
+    const table = this.#table;
+    if (top > 0 && table) void table.updateComplete.then(() => table.scrollToTop(top));
+  }
+
+  protected override render(): TemplateResult {
+    return html`<div class="layout ${this.#selected ? "with-detail" : ""}">
+      <div class="list">
+        <div class="tools">
+          <vscode-textfield
+            type="search"
+            label=${text.filter}
+            placeholder=${text.filter}
+            .value=${this.#view.filter}
+            @input=${(event: Event) =>
+              this.#filterSoon((event.currentTarget as HTMLInputElement).value)}
+          ></vscode-textfield>
+          <span role="status" class="quiet count" data-testid="count">${this.#count()}</span>
+          ${
+            this.#view.sort === "order"
+              ? nothing
+              : html`<button
+                  class="link"
+                  @click=${() => this.#setView({ sort: "order", descending: false })}
+                >
+                  ${text.order}
+                </button>`
+          }
+        </div>
+        ${this.#body()}
+      </div>
+      ${
+        this.#selected
+          ? tensorDetail(this.#selected, this.#stats, () => this.#select(null))
+          : nothing
+      }
+    </div>`;
+  }
+
+  #count(): string {
+    const { total } = this.#rows;
+    if (total === null) return this.#rows.failure ? "" : strings.loading;
+    return this.#view.filter === "" ? text.count(total) : text.filtered(total);
+  }
+
+  #body(): TemplateResult {
+    const { failure, total } = this.#rows;
+    if (failure)
+      return html`<div class="message">${failureView(failure, () => this.#rows.retry())}</div>`;
+    if (total === 0)
+      return html`<p class="empty quiet">
+        ${this.#view.filter === "" ? text.empty : text.nothing}
+      </p>`;
+    const sort: TableSort = { by: this.#view.sort, descending: this.#view.descending };
+    const selected = this.#selected;
+    return html`<lathe-table
+      .columns=${COLUMNS}
+      .total=${total ?? 40}
+      .rowAt=${(index: number) => this.#rows.rowAt(index)}
+      .label=${text.label}
+      .sort=${sort}
+      .selected=${
+        selected &&
+        this.#rows.find((row) => row.name === selected.name && row.graph === selected.graph)
+      }
+      @rows-needed=${(event: CustomEvent<{ from: number; to: number }>) =>
+        this.#rows.need(event.detail.from, event.detail.to)}
+      @row-select=${(event: CustomEvent<{ index: number }>) =>
+        this.#selectSoon(this.#rows.rowAt(event.detail.index))}
+      @scrolled=${(event: CustomEvent<{ top: number }>) => {
+        this.#view = { ...this.#view, top: event.detail.top };
+        this.#rememberSoon();
+      }}
+      @sort-by=${(event: CustomEvent<TableSort>) => this.#sortBy(event.detail)}
+    ></lathe-table>`;
+  }
+
+  #sortBy(sort: TableSort): void {
+    // Sizes are looked at from the largest down.
+    const first = this.#view.sort !== sort.by && (sort.by === "size" || sort.by === "elements");
+    this.#setView({ sort: sort.by as TensorSort, descending: first || sort.descending, top: 0 });
+    this.#table?.scrollToTop(0);
+  }
+}
+customElements.define("lathe-tensors", TensorsPage);
