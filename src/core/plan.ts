@@ -16,7 +16,8 @@ export interface Unit {
   readonly detail: string;
 }
 
-export interface Plan {
-  readonly units: readonly Unit[];
+/** A technique may add what its `apply` needs to its units: `apply` is given the same objects. */
+export interface Plan<U extends Unit = Unit> {
+  readonly units: readonly U[];
   readonly skipped: readonly Skip[];
 }

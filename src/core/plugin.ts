@@ -86,21 +86,25 @@ export interface Transaction {
   setMeta(key: string, value: string | null): void;
 }
 
-export interface Transform<S extends ParamSchema = ParamSchema, Prepared = unknown> {
+export interface Transform<
+  S extends ParamSchema = ParamSchema,
+  Prepared = unknown,
+  U extends Unit = Unit,
+> {
   readonly meta: Meta<S>;
   /** Reads no weights. `runtimeOpsets` facts come from `model.opsets`. */
-  plan(model: Model, params: ParamsOf<S>): Plan;
+  plan(model: Model, params: ParamsOf<S>): Plan<U>;
   /** Reads weights or statistics once for all units; the answer is small JSON. */
   prepare?(
     model: Model,
-    units: readonly Unit[],
+    units: readonly U[],
     params: ParamsOf<S>,
     ctx: WorkContext,
   ): Promise<Prepared>;
   /** A returned Skip undoes whatever this unit recorded and lists it as skipped. */
   apply(
     tx: Transaction,
-    unit: Unit,
+    unit: U,
     params: ParamsOf<S>,
     ctx: WorkContext,
     prepared: Prepared,
@@ -108,6 +112,10 @@ export interface Transform<S extends ParamSchema = ParamSchema, Prepared = unkno
 }
 
 /** Gives a technique's file its types; the schema fixes the type of `params` in plan and apply. */
-export const defineTransform = <const S extends ParamSchema, Prepared = undefined>(
-  transform: Transform<S, Prepared>,
-): Transform<S, Prepared> => transform;
+export const defineTransform = <
+  const S extends ParamSchema,
+  Prepared = undefined,
+  U extends Unit = Unit,
+>(
+  transform: Transform<S, Prepared, U>,
+): Transform<S, Prepared, U> => transform;
