@@ -158,6 +158,20 @@ export const paramErrors = {
 export const usageErrors = {
   usage: (message: string, hint: string): LatheError =>
     new LatheError({ code: "usage", message, hint }),
+  unknownTensor: (path: string, name: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `${path} has no tensor "${name}".`,
+      where: name,
+      hint: "Run `lathe inspect --tensors` to see the names.",
+    }),
+  unknownNode: (path: string, key: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `${path} has no node with the output "${key}".`,
+      where: key,
+      hint: "A node is known by its first output's name.",
+    }),
   unknownCommand: (name: string, known: readonly string[]): LatheError =>
     new LatheError({
       code: "usage",
@@ -385,6 +399,29 @@ export const engineErrors = {
       `${path} has an input or output of type ${type}, whose values cannot be exchanged with onnxruntime.`,
       path,
       "Cast inside the graph and keep inputs and outputs float32, float16 or integer.",
+    ),
+  notFinite: (path: string, output: string, sample: number): EngineError =>
+    engine(
+      `${path}: the output "${output}" is NaN for sample ${sample}, so the metric has no value.`,
+      `${path}: output ${output}`,
+      "The model overflows on this sample: check the data's scale, or keep more of it in float32.",
+    ),
+  notLogits: (
+    path: string,
+    output: string,
+    shape: readonly number[],
+    positions: number,
+  ): EngineError =>
+    engine(
+      `${path}: the output "${output}" has shape [${shape.join(", ")}]; a language model gives scores for each of ${positions} positions.`,
+      `${path}: output ${output}`,
+      "The first output must be the logits [batch, positions, tokens].",
+    ),
+  noSynthetic: (input: string, type: string, shape: readonly number[]): EngineError =>
+    engine(
+      `No values can be made up for the input "${input}" (${type} [${shape.join(", ")}]).`,
+      `input ${input}`,
+      "Give data for this model.",
     ),
   resultInvalid: (path: string, reason: string): EngineError =>
     badResult(
