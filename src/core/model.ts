@@ -24,7 +24,10 @@ export interface Tensor {
   readonly name: string;
   readonly dtype: Dtype;
   readonly shape: readonly number[];
-  /** Little-endian packed values; bytes in memory only when small (at most 64 KiB). */
+  /**
+   * Little-endian packed values; bytes in memory only when small (at most 64 KiB), or when the file
+   * stores numbers one by one (`int64_data`). Strings: each as its length (uint32) and its bytes.
+   */
   readonly at: ByteRange | Uint8Array;
   /** Size of `at` in bytes. */
   readonly sizeBytes: number;
@@ -42,6 +45,8 @@ export interface Value {
   readonly shape: readonly Dim[] | null;
   /** "tensor", or what ONNX calls it: "sequence", "map", "optional", "sparse_tensor". */
   readonly type: "tensor" | "sequence" | "map" | "optional" | "sparse_tensor";
+  /** The message of a declaration that the fields above do not hold completely. */
+  readonly original?: unknown;
 }
 
 export type Attribute =

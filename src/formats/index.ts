@@ -2,11 +2,14 @@
 import type { Model } from "../core/model.ts";
 import { formatErrors } from "../shared/errors.ts";
 import type { ByteSource, SiblingFiles } from "./byteSource.ts";
+import type { EncodedFile, EncodeOptions } from "./encoding.ts";
 import { readOnnx } from "./onnxRead.ts";
-import { readSafetensors } from "./safetensors.ts";
+import { encodeOnnx } from "./onnxWrite.ts";
+import { encodeSafetensors, readSafetensors } from "./safetensors.ts";
 import { refuseForeign } from "./sniff.ts";
 
 export type { ByteSource, Piece, SiblingFiles } from "./byteSource.ts";
+export type { EncodedFile, EncodeOptions, ExternalData } from "./encoding.ts";
 
 /** The format a file name stands for, or null. */
 export function formatOf(path: string): Model["format"] | null {
@@ -24,3 +27,18 @@ export function readModel(source: ByteSource, siblings: SiblingFiles): Model {
   refuseForeign(source, format);
   return format === "onnx" ? readOnnx(source, siblings) : readSafetensors(source);
 }
+
+/**
+ * The files of a model, as bytes and ranges of existing files: external data first, the model last.
+ * Sizes are exact. Reads no weights.
+ * @throws FormatError for what the format cannot hold.
+ */
+export const encodeModel = (model: Model, options: EncodeOptions): EncodedFile[] =>
+  model.format === "onnx" ? encodeOnnx(model, options) : encodeSafetensors(model);
+
+/** Bytes that saving the model would take, external data included. */
+export const encodedSize = (model: Model): number =>
+  encodeModel(model, { externalData: "auto", dataName: "model.00000000.data" }).reduce(
+    (sum, file) => sum + file.sizeBytes,
+    0,
+  );

@@ -38,11 +38,16 @@ export interface TensorOrigin {
   readonly at: Tensor["at"];
   readonly external: boolean;
 }
+export interface ValueOrigin {
+  readonly of: "onnx value";
+  readonly message: ValueInfoProto;
+}
 interface Origins {
   readonly "onnx model": ModelOrigin;
   readonly "onnx graph": GraphOrigin;
   readonly "onnx node": NodeOrigin;
   readonly "onnx tensor": TensorOrigin;
+  readonly "onnx value": ValueOrigin;
 }
 
 const isOrigin = <K extends keyof Origins>(value: unknown, of: K): value is Origins[K] =>

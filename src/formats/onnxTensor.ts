@@ -100,6 +100,18 @@ function stringBytes(strings: readonly Uint8Array[]): Uint8Array {
   return out;
 }
 
+/** The strings that `Tensor.at` stands for. */
+export function stringsOf(bytes: Uint8Array): Uint8Array[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const out: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const length = view.getUint32(at, true);
+    out.push(bytes.subarray(at + 4, at + 4 + length));
+    at += 4 + length;
+  }
+  return out;
+}
+
 /** Small typed fields, decoded by the protobuf library; larger ones were cut out by the scan. */
 function typedBytes(path: string, message: TensorProto, label: string): Uint8Array | null {
   const lists: readonly (readonly [field: number, list: readonly (number | bigint)[]])[] = [

@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { dtypeFromOnnx } from "../shared/dtype.ts";
 import type { Dim, Value } from "../core/model.ts";
-import { shallowCopy } from "./onnxOrigin.ts";
+import { originOf, shallowCopy, type ValueOrigin } from "./onnxOrigin.ts";
 import {
   TensorShapeProto_DimensionSchema,
   TensorShapeProtoSchema,
@@ -29,51 +29,67 @@ function readDim(dim: TensorShapeProto_Dimension): Dim {
 const readShape = (shape: TensorShapeProto | undefined): Value["shape"] =>
   shape ? shape.dim.map(readDim) : null;
 
+const TYPES = {
+  sequenceType: "sequence",
+  mapType: "map",
+  optionalType: "optional",
+  sparseTensorType: "sparse_tensor",
+} as const;
+
 export function readValue(message: ValueInfoProto): Value {
   const { name, type } = message;
-  switch (type?.value.case) {
-    case "tensorType":
-    case "sparseTensorType":
-      return {
-        name,
-        dtype: dtypeFromOnnx(type.value.value.elemType),
-        shape: readShape(type.value.value.shape),
-        type: type.value.case === "tensorType" ? "tensor" : "sparse_tensor",
-      };
-    case "sequenceType":
-      return { name, dtype: null, shape: null, type: "sequence" };
-    case "mapType":
-      return { name, dtype: null, shape: null, type: "map" };
-    case "optionalType":
-      return { name, dtype: null, shape: null, type: "optional" };
-    default:
+  const original: ValueOrigin = { of: "onnx value", message };
+  if (!type) return { name, dtype: null, shape: null, type: "tensor" };
+  const kind = type.value.case;
+  switch (kind) {
+    case undefined:
       return { name, dtype: null, shape: null, type: "tensor" };
+    case "tensorType": {
+      const { elemType, shape } = type.value.value;
+      const dtype = dtypeFromOnnx(elemType);
+      const value = { name, dtype, shape: readShape(shape), type: "tensor" } as const;
+      return dtype === null ? { ...value, original } : value;
+    }
+    case "opaqueType":
+      return { name, dtype: null, shape: null, type: "tensor", original };
+    case "sparseTensorType": {
+      const { elemType, shape } = type.value.value;
+      const dtype = dtypeFromOnnx(elemType);
+      return { name, dtype, shape: readShape(shape), type: TYPES[kind], original };
+    }
+    default:
+      return { name, dtype: null, shape: null, type: TYPES[kind], original };
   }
 }
 
 function writeType(value: Value): TypeProto | null {
   if (value.type !== "tensor" || value.dtype?.onnx == null) return null;
-  const dims = value.shape?.map((dim) =>
-    create(TensorShapeProto_DimensionSchema, {
-      value:
-        typeof dim === "number"
-          ? { case: "dimValue", value: BigInt(dim) }
-          : typeof dim === "string"
-            ? { case: "dimParam", value: dim }
-            : { case: undefined },
-    }),
-  );
   const tensor = create(TypeProto_TensorSchema, { elemType: value.dtype.onnx });
-  if (dims) tensor.shape = create(TensorShapeProtoSchema, { dim: dims });
+  if (value.shape)
+    tensor.shape = create(TensorShapeProtoSchema, {
+      dim: value.shape.map((dim) =>
+        create(TensorShapeProto_DimensionSchema, {
+          value:
+            typeof dim === "number"
+              ? { case: "dimValue", value: BigInt(dim) }
+              : typeof dim === "string"
+                ? { case: "dimParam", value: dim }
+                : { case: undefined },
+        }),
+      ),
+    });
   return create(TypeProtoSchema, { value: { case: "tensorType", value: tensor } });
 }
 
-/** @param before the declaration this one replaces or renames; its documentation is kept. */
+/** @param before the declaration that had this name; its documentation is kept. */
 export function writeValue(value: Value, before: ValueInfoProto | null): ValueInfoProto {
-  const message = before ? shallowCopy(before) : create(ValueInfoProtoSchema);
+  const original = originOf(value, "onnx value");
+  const source = original?.message ?? before;
+  const message = source ? shallowCopy(source) : create(ValueInfoProtoSchema);
   message.name = value.name;
+  if (original) return message;
   const type = writeType(value);
   if (type) message.type = type;
-  else if (value.type === "tensor") delete message.type;
+  else delete message.type;
   return message;
 }

@@ -1,8 +1,9 @@
 /** safetensors: eight bytes of header length, a JSON header, then the tensors' bytes without holes. */
 import { byteLength, dtypeFromSafetensors, elementCount } from "../shared/dtype.ts";
 import { FormatError, formatErrors } from "../shared/errors.ts";
-import { graphKey, MAIN, type Model, type Tensor } from "../core/model.ts";
-import type { ByteSource } from "./byteSource.ts";
+import { graphKey, MAIN, mainGraph, type Model, type Tensor } from "../core/model.ts";
+import type { ByteSource, Piece } from "./byteSource.ts";
+import type { EncodedFile } from "./encoding.ts";
 import { parseStrictJson } from "./strictJson.ts";
 
 /** The limit of the reference implementation; a header describes at most some 10^5 tensors. */
@@ -158,3 +159,53 @@ function checkLayout(
     throw fail(`${dataBytes - at} bytes after the last tensor belong to no tensor`);
   return inOrder;
 }
+
+/**
+ * Tensors of larger elements first, otherwise in the order they had: then each lies at a multiple of
+ * its element size, which readers that map the file rely on.
+ * @throws FormatError for an element type that safetensors does not have.
+ */
+export function encodeSafetensors(model: Model): EncodedFile[] {
+  const path = model.files[0]?.path ?? "the model";
+  const tensors = [...mainGraph(model).tensors.values()].sort(
+    (a, b) => b.dtype.bits - a.dtype.bits,
+  );
+  const header: [name: string, text: string][] = [];
+  if (model.meta.size > 0) {
+    const meta = [...model.meta].map(([key, value]) => [key, JSON.stringify(value)] as const);
+    header.push(["__metadata__", objectText(meta)]);
+  }
+  const pieces: Piece[] = [];
+  let end = 0;
+  for (const { name, dtype, shape, at } of tensors) {
+    if (dtype.safetensors === null || name === "__metadata__")
+      throw formatErrors.badTensor(
+        path,
+        name,
+        `cannot be stored as safetensors (element type ${dtype.name})`,
+      );
+    const offsets = [end, end + at.length];
+    const entry = { dtype: dtype.safetensors, shape, data_offsets: offsets };
+    header.push([name, JSON.stringify(entry)]);
+    if (at.length > 0) pieces.push(at);
+    end += at.length;
+  }
+  const json = new TextEncoder().encode(objectText(header));
+  const padded = Math.ceil(json.length / 8) * 8;
+  if (padded > MAX_HEADER_BYTES)
+    throw formatErrors.tooLarge(
+      path,
+      "the size of the safetensors header",
+      padded,
+      MAX_HEADER_BYTES,
+      "Readers refuse larger headers; shorten the metadata.",
+    );
+  const head = new Uint8Array(8 + padded).fill(0x20);
+  new DataView(head.buffer).setBigUint64(0, BigInt(padded), true);
+  head.set(json, 8);
+  return [{ role: "model", name: null, sizeBytes: head.length + end, pieces: [head, ...pieces] }];
+}
+
+/** JSON with its keys in the given order; objects would put names that are numbers first. */
+const objectText = (entries: readonly (readonly [key: string, text: string])[]): string =>
+  `{${entries.map(([key, text]) => `${JSON.stringify(key)}:${text}`).join(",")}}`;
