@@ -16,11 +16,16 @@ import {
   say,
   table,
 } from "./lib/summary.ts";
-import { GIGABYTE_AND_A_HALF, weightName, writeSyntheticModel } from "./lib/syntheticModel.ts";
+import {
+  GIGABYTE_AND_A_HALF,
+  nodeName,
+  weightName,
+  writeSyntheticModel,
+} from "./lib/syntheticModel.ts";
 import { replacing, withWorkFolder } from "./lib/workFolder.ts";
 
 const ROUNDS = 5;
-const REPLACED = weightName(77);
+const REPLACED = 77;
 
 await withWorkFolder(5e9, async (folder) => {
   const python = findPython(["onnx", "numpy"]);
@@ -54,10 +59,10 @@ await withWorkFolder(5e9, async (folder) => {
     {
       name: ours.save,
       run: replacing(out, () =>
-        lathe("apply", model, ...INT4, "--scope", `*${REPLACED}*`, "-o", out, "--no-verify"),
+        lathe("apply", model, ...INT4, "--scope", nodeName(REPLACED), "-o", out, "--no-verify"),
       ),
     },
-    ...peer("save: onnx.load, onnx.save", "replaceOne", REPLACED, out),
+    ...peer("save: onnx.load, onnx.save", "replaceOne", weightName(REPLACED), out),
   ]);
 
   const inspect = resultOf(open, ours.open);

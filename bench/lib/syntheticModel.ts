@@ -56,6 +56,7 @@ export function writeSyntheticModel(file: string, model: SyntheticModel): number
 }
 
 export const weightName = (i: number): string => `layers.${i}.weight`;
+export const nodeName = (i: number): string => `/layers.${i}/MatMul`;
 
 const weightShape = (model: SyntheticModel, i: number): readonly [number, number] =>
   i % 2 === 0 ? [model.rows, model.columns] : [model.columns, model.rows];
@@ -82,7 +83,7 @@ function matMul(i: number, count: number): Buffer {
     text(1, input),
     text(1, weightName(i)),
     text(2, output),
-    text(3, `/layers.${i}/MatMul`),
+    text(3, nodeName(i)),
     text(4, "MatMul"),
   ]);
 }
