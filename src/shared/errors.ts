@@ -423,6 +423,18 @@ export const engineErrors = {
       `input ${input}`,
       "Give data for this model.",
     ),
+  notConstant: (name: string): EngineError =>
+    engine(
+      `The value "${name}" is not a constant of numbers, so it cannot be computed ahead.`,
+      name,
+      "Leave the nodes that use it as they are.",
+    ),
+  constantTooLarge: (name: string, bytes: number, limit: number): EngineError =>
+    engine(
+      `Computing "${name}" ahead takes ${bytes} bytes, more than ${limit}.`,
+      name,
+      "Leave it to the runtime, which computes it when the model is loaded.",
+    ),
   resultInvalid: (path: string, reason: string): EngineError =>
     badResult(
       `The result was discarded because it failed its check: ${reason}`,
