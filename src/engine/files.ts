@@ -19,7 +19,8 @@ interface OpenFile {
 /** By path, least recently used first. */
 const open = new Map<string, OpenFile>();
 
-const codeOf = (error: unknown): string =>
+/** The system's code of a failure ("ENOENT"), or what it says. */
+export const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error && typeof error.code === "string"
     ? error.code
     : String(error);
@@ -122,27 +123,43 @@ export function readRange(
   return readExactly(range.file, range.offset + offset, length, "tensor data");
 }
 
-/** Files beside a model, confined to its folder: links are followed only to see where they lead. */
+/**
+ * Files beside a model, confined to its folder: links are followed only to see where they lead.
+ * For a model reached through a link, the folder of the link comes first, then that of the file.
+ */
 export function siblingsOf(modelPath: string): SiblingFiles {
-  const folder = path.dirname(path.resolve(modelPath));
+  const absolute = path.resolve(modelPath);
   return {
     resolve(location) {
       // ONNX locations are POSIX paths; a backslash would be a separator on Windows only.
       const parts = location.split(/[\\/]/);
       const isAbsolute = path.isAbsolute(location) || path.win32.isAbsolute(location);
       if (isAbsolute || parts.includes("..") || /[\0:]/.test(location)) return "escapes";
-      let real: string;
-      try {
-        real = realpathSync(path.join(folder, location));
-      } catch {
-        return null;
-      }
-      const inside = path.relative(realpathSync(folder), real);
-      if (inside === "" || inside.startsWith("..") || path.isAbsolute(inside)) return "escapes";
-      const stats = statSync(real);
-      return stats.isFile() ? { path: real, sizeBytes: stats.size } : "escapes";
+      return (
+        inFolder(path.dirname(absolute), location) ??
+        inFolder(path.dirname(realOf(absolute)), location)
+      );
     },
   };
+}
+const realOf = (file: string): string => {
+  try {
+    return realpathSync(file);
+  } catch {
+    return file;
+  }
+};
+function inFolder(folder: string, location: string): ReturnType<SiblingFiles["resolve"]> {
+  let real: string;
+  try {
+    real = realpathSync(path.join(folder, location));
+  } catch {
+    return null;
+  }
+  const inside = path.relative(realpathSync(folder), real);
+  if (inside === "" || inside.startsWith("..") || path.isAbsolute(inside)) return "escapes";
+  const stats = statSync(real);
+  return stats.isFile() ? { path: real, sizeBytes: stats.size } : "escapes";
 }
 
 const END_BYTES = 64 * 1024;

@@ -1,0 +1,169 @@
+/**
+ * Saving: a model is written beside its target first, can be loaded and checked there, and takes
+ * its place by a rename. Killed at any moment, the old file is there, whole.
+ */
+import { chmodSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync } from "node:fs";
+import path from "node:path";
+import type { Model } from "../core/model.ts";
+import { encodeModel, type EncodedFile } from "../formats/index.ts";
+import type { Task } from "../shared/task.ts";
+import { closeFile } from "./files.ts";
+import { commit, type Saved } from "./saveCommit.ts";
+import { dataNameOf, freeDataName, HASH_DIGITS, sameContent } from "./saveContent.ts";
+import {
+  checkSpace,
+  checkTarget,
+  makeStagingFolder,
+  type StageOptions,
+  type Target,
+} from "./saveTarget.ts";
+import { writePieces } from "./saveWrite.ts";
+
+export type { Saved } from "./saveCommit.ts";
+export { sweepLitter, type StageOptions } from "./saveTarget.ts";
+
+export interface Staged {
+  /** A complete model, its external data beside it; not yet at its place. */
+  readonly path: string;
+  /** Of all files. */
+  readonly sizeBytes: number;
+  /** Puts the files in their places, the model last. @throws EngineError; then nothing is replaced. */
+  commit(): Promise<Saved>;
+  /** Removes everything that was staged; does nothing after a commit. */
+  discard(): Promise<void>;
+}
+
+/**
+ * Encodes and writes a model.
+ * @param to where `commit` will put it; links are followed
+ * @throws EngineError, FormatError, Cancelled; nothing is left behind
+ */
+export async function stageModel(
+  model: Model,
+  to: string,
+  options: StageOptions,
+  task: Task,
+): Promise<Staged> {
+  const target = checkTarget(model, to, options);
+  const stem = path.basename(target.file, path.extname(target.file));
+  const encode = (dataName: string): EncodedFile[] =>
+    encodeModel(model, { externalData: options.externalData, dataName });
+  const planned = encode(dataNameOf(stem, "0".repeat(HASH_DIGITS)));
+  const sizeBytes = planned.reduce((sum, file) => sum + file.sizeBytes, 0);
+  checkSpace(target.folder, sizeBytes);
+  return staged(
+    target,
+    options,
+    sizeBytes,
+    async (folder, onBytes) => {
+      const external = planned.find((file) => file.role === "external");
+      let files = planned;
+      const names: string[] = [];
+      if (external) {
+        const file = path.join(folder, "data");
+        const write = { hash: true, onBytes };
+        const { sha256 } = await writePieces(file, external.pieces, write, task);
+        const name = await freeDataName(target.folder, stem, sha256 ?? "", task);
+        renameSync(file, path.join(folder, name));
+        names.push(name);
+        files = encode(name);
+      }
+      const main = files.find((file) => file.role === "model");
+      const file = path.join(folder, path.basename(target.file));
+      await writePieces(file, main?.pieces ?? [], { hash: false, onBytes }, task);
+      return names;
+    },
+    task,
+  );
+}
+
+/**
+ * Copies a model as it is, byte for byte, with its external data.
+ * @throws EngineError, Cancelled; nothing is left behind
+ */
+export async function stageCopy(
+  model: Model,
+  to: string,
+  options: StageOptions,
+  task: Task,
+): Promise<Staged> {
+  const target = checkTarget(model, to, options);
+  const [main, ...rest] = model.files;
+  if (!main) throw new Error("a model without a file cannot be copied");
+  const home = realpathSync(path.dirname(path.resolve(main.path)));
+  const missing: { readonly name: string; readonly file: string; readonly sizeBytes: number }[] =
+    [];
+  for (const { path: file, sizeBytes } of rest) {
+    const name = path.relative(home, file);
+    const place = path.join(target.folder, name);
+    if (name.startsWith("..") || path.isAbsolute(name)) return stageModel(model, to, options, task);
+    if (!existsSync(place)) missing.push({ name, file, sizeBytes });
+    // The place is taken by other data: then the copy needs other names, and so another model file.
+    else if (!(await sameContent(place, file, task))) return stageModel(model, to, options, task);
+  }
+  const sizeBytes = missing.reduce((sum, file) => sum + file.sizeBytes, main.sizeBytes);
+  checkSpace(target.folder, sizeBytes);
+  return staged(
+    target,
+    options,
+    sizeBytes,
+    async (folder, onBytes) => {
+      const copies = [
+        ...missing,
+        { name: path.basename(target.file), file: main.path, sizeBytes: main.sizeBytes },
+      ];
+      for (const { name, file, sizeBytes: length } of copies) {
+        mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+        const pieces = [{ file, offset: 0, length }];
+        await writePieces(path.join(folder, name), pieces, { hash: false, onBytes }, task);
+      }
+      return missing.map(({ name }) => name);
+    },
+    task,
+  );
+}
+
+/**
+ * @param write fills the staging folder and gives the names of all files but the model, relative
+ */
+async function staged(
+  target: Target,
+  options: StageOptions,
+  sizeBytes: number,
+  write: (folder: string, onBytes: (count: number) => void) => Promise<readonly string[]>,
+  task: Task,
+): Promise<Staged> {
+  const folder = makeStagingFolder(target.folder);
+  const file = path.join(folder, path.basename(target.file));
+  const clear = (): void => {
+    closeFile(file);
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  let done = 0;
+  let names: readonly string[];
+  try {
+    names = await write(folder, (count) => {
+      done += count;
+      task.progress(sizeBytes === 0 ? 1 : Math.min(1, done / sizeBytes), "Writing");
+    });
+    if (target.mode !== null) chmodSync(file, target.mode);
+  } catch (error) {
+    clear();
+    throw error;
+  }
+  return {
+    path: file,
+    sizeBytes,
+    async commit() {
+      try {
+        return await commit(target, options, folder, names, sizeBytes);
+      } finally {
+        clear();
+      }
+    },
+    discard() {
+      clear();
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,88 @@
+/** Pieces to files: a few megabytes at a time, so that any model can be written and cancelled. */
+import { createHash, type Hash } from "node:crypto";
+import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+import path from "node:path";
+import type { Piece } from "../formats/byteSource.ts";
+import { Cancelled, engineErrors, formatErrors } from "../shared/errors.ts";
+import type { Task } from "../shared/task.ts";
+import { codeOf, readInto } from "./files.ts";
+import { freeBytes } from "./saveTarget.ts";
+
+/** Larger ones gain no speed; cancelling waits for one of them. */
+const CHUNK_BYTES = 4 * 1024 * 1024;
+
+/** Turns the event loop, so that a cancel message is heard. @throws Cancelled */
+export async function breathe(task: Task): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  if (task.signal.aborted) throw new Cancelled();
+}
+
+export interface Written {
+  /** sha256 (hex) of the file, when it was asked for. */
+  readonly sha256: string | null;
+}
+
+/**
+ * Writes and flushes a new file.
+ * @throws Cancelled, EngineError (no room, no rights), FormatError when a source is shorter than a
+ *   range of it.
+ */
+export async function writePieces(
+  file: string,
+  pieces: readonly Piece[],
+  { hash, onBytes }: { readonly hash: boolean; readonly onBytes: (count: number) => void },
+  task: Task,
+): Promise<Written> {
+  const digest: Hash | null = hash ? createHash("sha256") : null;
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  let used = 0;
+  const fd = attempt(file, 0, () => openSync(file, "wx"));
+  const flush = async (): Promise<void> => {
+    const bytes = buffer.subarray(0, used);
+    for (let done = 0; done < bytes.length;)
+      done += attempt(file, bytes.length - done, () =>
+        writeSync(fd, bytes, done, bytes.length - done),
+      );
+    digest?.update(bytes);
+    onBytes(used);
+    used = 0;
+    await breathe(task);
+  };
+  try {
+    await breathe(task);
+    for (const piece of pieces)
+      for (let done = 0; done < piece.length;) {
+        const count = Math.min(CHUNK_BYTES - used, piece.length - done);
+        const into = buffer.subarray(used, used + count);
+        if (piece instanceof Uint8Array) into.set(piece.subarray(done, done + count));
+        else {
+          const at = piece.offset + done;
+          const got = readInto(piece.file, into, at);
+          if (got < count) throw formatErrors.truncated(piece.file, at, "tensor data", count, got);
+        }
+        used += count;
+        done += count;
+        if (used === CHUNK_BYTES) await flush();
+      }
+    await flush();
+    attempt(file, 0, () => {
+      fsyncSync(fd);
+    });
+  } finally {
+    closeSync(fd);
+  }
+  return { sha256: digest?.digest("hex") ?? null };
+}
+
+/** @throws EngineError in the words of the catalogue. */
+function attempt<T>(file: string, needBytes: number, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    const folder = path.dirname(path.dirname(file));
+    const code = codeOf(error);
+    if (code === "ENOSPC" || code === "EDQUOT")
+      throw engineErrors.diskFull(folder, needBytes, freeBytes(folder) ?? 0);
+    throw engineErrors.notWritable(folder, code);
+  }
+}
