@@ -1,11 +1,11 @@
 /** Latency on this machine: paired runs of the models in turn, so that whatever else the machine does hits them alike. */
 import path from "node:path";
-import { Cancelled } from "../shared/errors.ts";
 import type { HostTensor } from "../shared/hostTensor.ts";
 import type { BenchModel, BenchResult } from "../shared/protocol.ts";
 import type { Task } from "../shared/task.ts";
 import { bootstrapMedian, quantile } from "./metrics/interval.ts";
 import { createSession, type Session } from "./ort.ts";
+import { breathe } from "./saveWrite.ts";
 import { runnableSizes, syntheticFeeds } from "./synthetic.ts";
 
 export interface BenchOptions {
@@ -41,7 +41,7 @@ export async function bench(
   const runners: Runner[] = [];
   try {
     for (const file of paths) {
-      await turn(task);
+      await breathe(task);
       task.progress(0, `loading ${path.basename(file)}`);
       runners.push(await load(file, runners[0]?.session ?? null, options));
     }
@@ -50,7 +50,7 @@ export async function bench(
       // Every other round goes the other way: no model always runs on the other's heels.
       const round = run % 2 === 0 ? runners : [...runners].reverse();
       for (const runner of round) {
-        await turn(task);
+        await breathe(task);
         runner.timesMs[run] = (await timed(runner, inner)) / inner;
       }
       task.progress((run + 1) / options.runs, `run ${run + 1} of ${options.runs}`);
@@ -79,7 +79,7 @@ async function warmUp(runners: readonly Runner[], task: Task): Promise<number> {
   let fastest = Infinity;
   for (const runner of runners)
     for (let run = 0; run < WARM_UP_RUNS; run++) {
-      await turn(task);
+      await breathe(task);
       fastest = Math.min(fastest, await timed(runner, 1));
     }
   return Math.max(1, Math.min(1000, Math.ceil(MIN_TIMED_MS / fastest)));
@@ -89,12 +89,6 @@ async function timed(runner: Runner, inferences: number): Promise<number> {
   const start = performance.now();
   for (let i = 0; i < inferences; i++) await runner.session.run(runner.feeds);
   return performance.now() - start;
-}
-
-/** A turn of the event loop, so that a cancel message can arrive between two blocking calls. */
-async function turn(task: Task): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
-  if (task.signal.aborted) throw new Cancelled();
 }
 
 function result(runners: readonly Runner[], options: BenchOptions): BenchResult {

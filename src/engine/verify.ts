@@ -6,6 +6,7 @@ import type { Verified } from "../shared/protocol.ts";
 import type { Task } from "../shared/task.ts";
 import { openModel } from "./files.ts";
 import { createSession } from "./ort.ts";
+import { breathe } from "./saveWrite.ts";
 import { runnableSizes } from "./synthetic.ts";
 
 /** Loading holds a single-file model about once in pages and once in the runtime's own order. */
@@ -40,7 +41,7 @@ export async function verifyModel(
 
 /** Null when it ran, else why it did not. */
 async function runOnce(path: string, sizeBytes: number, task: Task): Promise<string | null> {
-  await turn(task);
+  await breathe(task);
   try {
     const session = await createSession(path, {
       threads: 1,
@@ -48,7 +49,7 @@ async function runOnce(path: string, sizeBytes: number, task: Task): Promise<str
       prepack: sizeBytes <= PREPACK_LIMIT_BYTES,
     });
     try {
-      await turn(task);
+      await breathe(task);
       await runnableSizes(session, 0);
     } finally {
       await session.release();
@@ -57,14 +58,8 @@ async function runOnce(path: string, sizeBytes: number, task: Task): Promise<str
     if (error instanceof Cancelled) throw error;
     return toFailure(error).message;
   }
-  await turn(task);
+  await breathe(task);
   return null;
-}
-
-/** A turn of the event loop, so that a cancel message can arrive between two blocking calls. */
-async function turn(task: Task): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
-  if (task.signal.aborted) throw new Cancelled();
 }
 
 const sizeOf = (model: Model): number =>
