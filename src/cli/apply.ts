@@ -48,12 +48,17 @@ export const apply: Command = {
     const recipe = recipePath("apply", positionals);
     const wanted = wantedEntries("apply", args.entries, recipe, context.catalog);
     const output = args.text("out");
-    if (output === null) throw usageErrors.optionNeedsValue("-o", "OUT");
+    if (output === null)
+      throw usageErrors.wrongArguments(
+        "apply",
+        "needs an output, -o OUT",
+        `lathe apply ${apply.usage}`,
+      );
     const report = args.text("html");
+    const opened = await context.client.open(model);
     checkOutput(output, model, args.flag("force"));
     if (report !== null) checkReport(report);
     const data = dataPath(args) ?? wanted.data;
-    const opened = await context.client.open(model);
     const doc: Doc = data === null ? opened : { ...opened, data };
     const { results, saved } = await applyAll(
       doc,

@@ -37,13 +37,6 @@ export const evaluate: Command = {
             ],
             style,
           ),
-          result.synthetic
-            ? [
-                style.warn(
-                  "note: the inputs are seeded random numbers, so this compares models but is no measure of quality. Give --data for that.",
-                ),
-              ]
-            : [],
         ]),
       exitCode: 0,
     };

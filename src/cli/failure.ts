@@ -10,13 +10,16 @@ export function exitCodeOf(failure: Failure): ExitCode {
   return failure.code === "gate" || failure.code === "result" ? 1 : 2;
 }
 
+const REPORT = "This is a defect of Lathe; please report it with its place.";
+const hintOf = (failure: Failure): string | undefined =>
+  failure.code === "internal" ? REPORT : failure.hint;
+
 /** One paragraph: what is wrong, then what would be right. A stack follows only for our own defects. */
 export function failureText(failure: Failure, style: Style): string {
   if (failure.code === "cancelled") return style.warn("Cancelled; nothing was written.");
-  const label = style.bad(style.bold("error:"));
-  if (failure.code === "internal")
-    return `${label} ${failure.message} This is a defect of Lathe; please report it with what follows.\n${failure.where ?? ""}`.trimEnd();
-  return `${label} ${failure.message}${failure.hint === undefined ? "" : ` ${failure.hint}`}`;
+  const hint = hintOf(failure);
+  const text = `${style.bad(style.bold("error:"))} ${failure.message}${hint === undefined ? "" : ` ${hint}`}`;
+  return failure.code === "internal" ? `${text}\n${failure.where ?? ""}`.trimEnd() : text;
 }
 
 /** What `--json` prints for any failure: all four keys, always. */
@@ -25,6 +28,6 @@ export const failureJson = (failure: Failure): unknown => ({
     code: failure.code,
     message: failure.message,
     where: failure.where ?? null,
-    hint: failure.hint ?? null,
+    hint: hintOf(failure) ?? null,
   },
 });

@@ -367,7 +367,7 @@ export const engineErrors = {
     engine(
       `${path} does not end in ${expected}, the format of the input.`,
       path,
-      "A change keeps the format; to change it, use `lathe convert`.",
+      "A change keeps the format of its input; give the output the same extension.",
     ),
   changedOnDisk: (path: string): EngineError =>
     new EngineError({
