@@ -6,12 +6,26 @@ import type { Doc, Entry } from "../shared/doc.ts";
 import type { ApplyResult, CatalogEntry, SaveOptions, SaveResult } from "../shared/protocol.ts";
 import type { Arguments } from "./arguments.ts";
 import { dataPath, partOf, type Command, type Context, type Outcome } from "./command.ts";
-import { compare, writeReport } from "./compare.ts";
+import { compare, comparisonJson, measureRows, writeReport, type Comparison } from "./compare.ts";
 import { checkOutput, checkReport } from "./output.ts";
 import { recipePath } from "./positionals.ts";
 import { findTechnique, paramsText, wantedEntries } from "./recipe.ts";
 import type { Style } from "./style.ts";
 import { lines, pairs, sizeChange, skipLines, unitTable } from "./text.ts";
+
+/** Share of the progress before the comparison that a report needs. */
+const BEFORE_REPORT = 0.6;
+
+interface Written {
+  readonly model: string;
+  readonly sizeBefore: number;
+  readonly results: readonly ApplyResult[];
+  readonly saved: SaveResult;
+}
+interface Report {
+  readonly path: string;
+  readonly comparison: Comparison;
+}
 
 export const apply: Command = {
   name: "apply",
@@ -31,6 +45,7 @@ export const apply: Command = {
   ],
   details: [
     "The result is loaded and run once before it takes its name. Its recipe is written beside it as OUT.lathe.json and into its metadata; `lathe apply MODEL OUT.lathe.json -o OTHER` does the same again.",
+    "With --html, the result is also compared with the input (on --data, if given), and the page shows that beside what was changed and what was skipped.",
     "The input is never changed, unless OUT is the input and --force is given.",
   ],
   examples: [
@@ -60,20 +75,26 @@ export const apply: Command = {
     if (report !== null) checkReport(report);
     const data = dataPath(args) ?? wanted.data;
     const doc: Doc = data === null ? opened : { ...opened, data };
+    const { sizeBytes: sizeBefore } = await context.client.ask("summary", { doc });
+    // Data that does not fit is better known before the result is written than after.
+    if (report !== null && data !== null)
+      await context.client.job("evaluate", { doc, data, limit: 1 }, { signal: context.signal });
     const { results, saved } = await applyAll(
       doc,
       wanted.entries,
       output,
       args,
       context,
-      report ? 0.7 : 1,
+      report === null ? 1 : BEFORE_REPORT,
     );
-    if (report !== null) {
-      const after = await context.client.open(saved.path);
-      const comparison = await compare(doc, after, data, context, 0.7);
-      writeReport(report, comparison, results, context);
-    }
-    return outcome(model, doc, results, saved, report, context);
+    const written = { model, sizeBefore, results, saved };
+    if (report === null) return outcome(written, null, context.catalog);
+    // A base that was replaced is read from where its bytes are kept.
+    const before = saved.keptBase === null ? opened : await context.client.open(saved.keptBase);
+    const after = await context.client.open(saved.path);
+    const comparison = await compare(before, after, data, context, BEFORE_REPORT);
+    writeReport(report, comparison, results, context);
+    return outcome(written, { path: path.resolve(report), comparison }, context.catalog);
   },
 };
 
@@ -114,19 +135,11 @@ const saveOptions = (args: Arguments): SaveOptions => {
   };
 };
 
-async function outcome(
-  model: string,
-  doc: Doc,
-  results: readonly ApplyResult[],
-  saved: SaveResult,
-  report: string | null,
-  context: Context,
-): Promise<Outcome> {
-  // A base that was replaced is read from where its bytes are kept.
-  const sizeBefore =
-    saved.keptBase === null
-      ? (await context.client.ask("summary", { doc })).sizeBytes
-      : doc.base.fingerprint.sizeBytes;
+function outcome(
+  { model, sizeBefore, results, saved }: Written,
+  report: Report | null,
+  catalog: readonly CatalogEntry[],
+): Outcome {
   const recipe = results.length > 0 ? `${saved.path}.lathe.json` : null;
   return {
     json: {
@@ -140,13 +153,14 @@ async function outcome(
       output: saved.path,
       verified: saved.verified,
       recipe,
-      report,
       sizeBefore,
       sizeAfter: saved.sizeBytes,
+      report: report === null ? null : report.path,
+      ...(report === null ? {} : { comparison: comparisonJson(report.comparison) }),
     },
     text: (style) =>
       lines([
-        ...results.map((result) => resultLines(result, context.catalog, style)),
+        ...results.map((result) => resultLines(result, catalog, style)),
         pairs(
           [
             ["input", model],
@@ -154,7 +168,9 @@ async function outcome(
             ["size", sizeChange(sizeBefore, saved.sizeBytes)],
             ["result", verifiedText(saved, style)],
             ...(recipe === null ? [] : [["recipe", recipe] as const]),
-            ...(report === null ? [] : [["report", path.resolve(report)] as const]),
+            ...(report === null
+              ? []
+              : [...measureRows(report.comparison.measures), ["report", report.path] as const]),
           ],
           style,
         ),

@@ -3,6 +3,14 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Doc } from "../shared/doc.ts";
 import { engineErrors, LatheError } from "../shared/errors.ts";
+import {
+  formatDuration,
+  formatEval,
+  formatEvidence,
+  formatRatioInterval,
+  metricTitle,
+  plural,
+} from "../shared/format.ts";
 import { htmlReport } from "../shared/htmlReport.ts";
 import type {
   ApplyResult,
@@ -64,6 +72,33 @@ async function measure(
     if (!(error instanceof LatheError) || error.failure.where !== "onnxruntime") throw error;
     return { outputs: null, accuracy: null, latency: null, notes: [error.failure.message] };
   }
+}
+
+/** The keys of `lathe diff --json`. */
+export const comparisonJson = ({ structure, tensors, measures }: Comparison): object => ({
+  graph: structure.graph,
+  tensors,
+  ...measures,
+  size: structure.size,
+});
+
+/** Accuracy and latency, labelled, as far as they were measured. */
+export function measureRows(measures: DiffMeasures): readonly (readonly [string, string])[] {
+  const rows: (readonly [string, string])[] = [];
+  if (measures.accuracy !== null) {
+    const { before, after } = measures.accuracy;
+    const title = metricTitle(before.metric);
+    rows.push([title, `${formatEval(before)} → ${formatEval(after)}, ${formatEvidence(after)}`]);
+  }
+  if (measures.latency !== null) {
+    const { models, ratio, ratioLow, ratioHigh, threads } = measures.latency;
+    const times = models.map((model) => formatDuration(model.p50Ms)).join(" → ");
+    rows.push([
+      "latency",
+      `${times}, ratio ${formatRatioInterval(ratio, ratioLow, ratioHigh)}, ${plural(threads, "thread")}`,
+    ]);
+  }
+  return rows;
 }
 
 /** Writes the report under a temporary name first, so that a cancelled run leaves no half of it. */

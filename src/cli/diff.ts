@@ -1,20 +1,9 @@
 /** `lathe diff`: what differs between two models: graph, tensors, outputs, accuracy, latency, size. */
 import path from "node:path";
-import {
-  formatBytes,
-  formatDb,
-  formatDuration,
-  formatEval,
-  formatEvidence,
-  formatNumber,
-  formatPercent,
-  formatRatioInterval,
-  metricTitle,
-  plural,
-} from "../shared/format.ts";
+import { formatBytes, formatDb, formatNumber, formatPercent, plural } from "../shared/format.ts";
 import type { DiffMeasures, GraphDiff, TensorDiff } from "../shared/protocol.ts";
 import { dataPath, type Command } from "./command.ts";
-import { compare, writeReport, type Comparison } from "./compare.ts";
+import { compare, comparisonJson, measureRows, writeReport, type Comparison } from "./compare.ts";
 import { checkReport } from "./output.ts";
 import type { Style } from "./style.ts";
 import { left, lines, pairs, right, sizeChange, table } from "./text.ts";
@@ -40,9 +29,8 @@ export const diff: Command = {
     const after = await context.client.open(b);
     const comparison = await compare(before, after, data, context, 0);
     if (report !== null) writeReport(report, comparison, [], context);
-    const { structure, tensors, measures } = comparison;
     return {
-      json: { graph: structure.graph, tensors, ...measures, size: structure.size, report },
+      json: { ...comparisonJson(comparison), report },
       text: (style) =>
         lines([
           diffLines(comparison, style),
@@ -73,24 +61,6 @@ function diffLines(comparison: Comparison, style: Style): readonly string[] {
     ...graphLines(graph, style),
     ...measures.notes.map((note) => style.warn(`note: ${note}`)),
   ];
-}
-
-function measureRows(measures: DiffMeasures): readonly (readonly [string, string])[] {
-  const rows: (readonly [string, string])[] = [];
-  if (measures.accuracy !== null) {
-    const { before, after } = measures.accuracy;
-    const title = metricTitle(before.metric);
-    rows.push([title, `${formatEval(before)} → ${formatEval(after)}, ${formatEvidence(after)}`]);
-  }
-  if (measures.latency !== null) {
-    const { models, ratio, ratioLow, ratioHigh, threads } = measures.latency;
-    const times = models.map((model) => formatDuration(model.p50Ms)).join(" → ");
-    rows.push([
-      "latency",
-      `${times}, ratio ${formatRatioInterval(ratio, ratioLow, ratioHigh)}, ${plural(threads, "thread")}`,
-    ]);
-  }
-  return rows;
 }
 
 const graphText = (graph: GraphDiff): string =>

@@ -333,4 +333,31 @@ describe("eval, bench and diff", () => {
     assert.match(text.stdout, /^size +2\d\.\d kB → /m);
     assert.match(text.stdout, /fc1\.weight/);
   });
+
+  it("show it right after applying, with what was changed and what was skipped", async () => {
+    const answer = json(
+      await here.lathe(
+        ...["apply", "model.onnx", ...QUANTIZE, "-o", "reported.onnx", "--json", "--quiet"],
+        ...["--html", "applied.html", "--data", "dataset.json"],
+      ),
+    ) as { report: string; comparison: { accuracy: object | null } };
+    assert.equal(answer.report, file("applied.html"));
+    assert.ok(answer.comparison.accuracy);
+    const page = readFileSync(answer.report, "utf8");
+    const embedded = /id="lathe-report">(.*?)<\/script>/s.exec(page);
+    const report = JSON.parse(embedded![1]!) as { entries: { units: object[] }[] };
+    assert.equal(report.entries[0]!.units.length, 2);
+  });
+
+  it("check that the data fits before anything is written", async () => {
+    here.write(dataset(4, 8));
+    const listing = here.listing();
+    const run = await here.lathe(
+      ...["apply", "model.onnx", ...QUANTIZE, "-o", "never.onnx", "--html", "never.html"],
+      ...["--data", "dataset.json"],
+    );
+    assert.equal(run.code, 2);
+    assert.match(run.stderr, /samples for input "x" have shape \[8\]/);
+    assert.deepEqual(here.listing(), listing);
+  });
 });
