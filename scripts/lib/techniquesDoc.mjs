@@ -39,9 +39,10 @@ function section(entry, paramRange) {
   return [
     `## ${entry.id}`,
     "",
-    `**${entry.title}.** ${entry.summary}`,
+    `**${entry.title}.**`,
     "",
-    ...headerOf(entry.id),
+    // Its first sentence is the summary.
+    ...(headerOf(entry.id) ?? [entry.summary, ""]),
     ...entry.warnings.map((warning) => `- Note: ${warning}`),
     ...(entry.warnings.length > 0 ? [""] : []),
     ...header(["", ""]),
@@ -66,9 +67,9 @@ function section(entry, paramRange) {
 /** The comment at the head of the technique's file: what it does to a weight, when, what it refuses. */
 function headerOf(id) {
   const file = `src/transforms/${id.replace(".", "/")}.ts`;
-  if (!existsSync(file)) return [];
+  if (!existsSync(file)) return null;
   const [, comment] = /^\/\*\*([\s\S]*?)\*\//.exec(readFileSync(file, "utf8")) ?? [];
-  if (comment === undefined) return [];
+  if (comment === undefined) return null;
   const lines = comment.split("\n").map((text) => text.replace(/^\s*\* ?/, "").trimEnd());
   return [...lines.join("\n").trim().split("\n"), ""];
 }
