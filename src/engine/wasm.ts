@@ -15,6 +15,7 @@ interface Loops {
     block: number,
     bits: number,
     symmetric: boolean,
+    refits: number,
     codes: number,
     scales: number,
     zeros: number,
@@ -27,6 +28,7 @@ interface Loops {
     block: number,
     bits: number,
     symmetric: boolean,
+    refits: number,
     codes: number,
     scales: number,
     zeros: number,
@@ -70,7 +72,7 @@ export function loadKernels(): Kernels {
   };
 
   const quantizeBlocksKN: Kernels["quantizeBlocksKN"] = (w, rows, k0, format, out) => {
-    const { bits, block, symmetric } = format;
+    const { bits, block, symmetric, refits } = format;
     const codeBytes = (block * bits) / 8;
     const blocks = Math.ceil(rows / block);
     const outWords = new Uint32Array(out.codes.buffer, out.codes.byteOffset, out.codes.length / 4);
@@ -99,6 +101,7 @@ export function loadKernels(): Kernels {
           block,
           bits,
           symmetric,
+          refits,
           CODES,
           SCALES,
           ZEROS,
@@ -120,12 +123,12 @@ export function loadKernels(): Kernels {
   };
 
   const quantizeBlocksNK: Kernels["quantizeBlocksNK"] = (w, rows, n0, k, format, out) => {
-    const { bits, block, symmetric } = format;
+    const { bits, block, symmetric, refits } = format;
     const codeBytes = (block * bits) / 8;
     const padded = out.kBlocks * block;
     const tileBlocks = Math.floor(TILE / block);
     const quantize = (blocks: number, to: number): void => {
-      loops.quantizeRows(SOURCE, blocks, block, bits, symmetric, CODES, SCALES, ZEROS);
+      loops.quantizeRows(SOURCE, blocks, block, bits, symmetric, refits, CODES, SCALES, ZEROS);
       copyBlocks(out, codeBytes, to, blocks);
     };
     if (padded === k) {

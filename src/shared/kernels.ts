@@ -12,6 +12,8 @@ export interface BlockFormat {
   readonly block: number;
   /** Without zero points: codes are centred on 2^(bits-1). */
   readonly symmetric: boolean;
+  /** Rounds of fitting each scale to its codes by least squares and rounding anew; 0 keeps the range. */
+  readonly refits: number;
 }
 
 /** Where quantized blocks go; N rows of `kBlocks` blocks each, K padded up to whole blocks with code 0. */

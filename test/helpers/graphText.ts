@@ -14,7 +14,7 @@
  * written before the operator (`com.microsoft.MatMulNBits`). `opset DOMAIN VERSION`, `ir VERSION` and
  * `initializer-input NAME` (an initializer listed as an input too) complete it.
  */
-import { create, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Graph, Model } from "../../src/core/model.ts";
 import {
   type AttributeProtoSchema,
@@ -25,7 +25,13 @@ import {
   type ValueInfoProtoSchema,
 } from "../../src/formats/onnx_pb.ts";
 import { referenceKernels } from "../../src/kernels/reference.ts";
-import { dtype, DTYPES, elementCount, type DtypeName } from "../../src/shared/dtype.ts";
+import {
+  dtype,
+  dtypeFromOnnx,
+  DTYPES,
+  elementCount,
+  type DtypeName,
+} from "../../src/shared/dtype.ts";
 import { gaussian, uniform } from "./random.ts";
 
 type GraphInit = MessageInitShape<typeof GraphProtoSchema>;
@@ -283,3 +289,24 @@ export const tensorsAsText = (model: Model): string[] =>
   [...(model.graphs.get("[]")?.tensors.values() ?? [])].map(
     (t) => `${t.name} ${t.dtype.name} [${t.shape.join(", ")}]`,
   );
+
+/** A safetensors file with the text's tensors: `w = float32 [4, 4] normal`. */
+export function safetensorsFromText(text: string): Uint8Array {
+  const { graph } = fromBinary(ModelProtoSchema, onnxFromText(text));
+  const header: Record<string, unknown> = {};
+  const parts: Uint8Array[] = [];
+  let at = 0;
+  for (const { name, dataType, dims, rawData } of graph?.initializer ?? []) {
+    const type = dtypeFromOnnx(dataType);
+    header[name] = {
+      dtype: type?.safetensors,
+      shape: dims.map(Number),
+      data_offsets: [at, at + rawData.length],
+    };
+    parts.push(rawData);
+    at += rawData.length;
+  }
+  const json = encoder.encode(JSON.stringify(header));
+  const length = new Uint8Array(new BigUint64Array([BigInt(json.length)]).buffer);
+  return Buffer.concat([length, json, ...parts]);
+}

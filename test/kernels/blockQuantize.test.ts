@@ -102,10 +102,14 @@ const SHAPES = [
 for (const bits of BITS)
   for (const symmetric of [false, true])
     test(`${bits} bit ${symmetric ? "symmetric" : "asymmetric"}: SIMD equals the twin`, () => {
-      for (const block of [16, 32, 256])
+      for (const [block, refits] of [
+        [16, 0],
+        [32, 2],
+        [256, 1],
+      ] as const)
         for (const [kind, make] of Object.entries(KINDS))
           for (const [n, k] of SHAPES) {
-            const format = { bits, block, symmetric };
+            const format = { bits, block, symmetric, refits };
             const w = make(n * k, n + k);
             const label = `${kind}, N ${n}, K ${k}, block ${block}`;
             const expected = quantizeKN(referenceKernels, w, n, k, format);
@@ -117,7 +121,7 @@ for (const bits of BITS)
     });
 
 test("matrices larger than one tile are cut into stripes without a seam", () => {
-  const format = { bits: 4, block: 256, symmetric: false } as const;
+  const format = { bits: 4, block: 256, symmetric: false, refits: 1 } as const;
   const [n, k] = [2500, 700];
   const w = gaussian(n * k, 3);
   const expected = quantizeKN(referenceKernels, w, n, k, format);
@@ -131,7 +135,7 @@ test("a value that is not finite makes its block's scale NaN and leaves the othe
       for (const symmetric of [false, true]) {
         const w = gaussian(16 * 64, 1);
         w[40 * 16 + 5] = bad;
-        const format = { bits: 4, block: 32, symmetric } as const;
+        const format = { bits: 4, block: 32, symmetric, refits: 2 } as const;
         const { scales } = quantizeKN(kernels, w, 16, 64, format);
         assert.deepEqual(
           [...scales.keys()].filter((i) => Number.isNaN(scales[i]!)),
@@ -156,7 +160,7 @@ test("error on a Gaussian is within 0.1 dB of the reference table", () => {
   const w = gaussian(n * k, 0);
   for (const { bits, symmetric, db } of GAUSSIAN_DB)
     for (const [block, expected] of Object.entries(db)) {
-      const format = { bits, symmetric, block: Number(block) };
+      const format = { bits, symmetric, block: Number(block), refits: 0 };
       const got = sqnrDb(w, dequantize(format, quantizeNK(simd, w, n, k, format), k));
       assert.ok(
         Math.abs(got - expected) < 0.1,
@@ -165,9 +169,22 @@ test("error on a Gaussian is within 0.1 dB of the reference table", () => {
     }
 });
 
+test("each refit lowers the error", () => {
+  const [n, k] = [200, 1024];
+  const w = gaussian(n * k, 5);
+  for (const bits of BITS)
+    for (const symmetric of [false, true]) {
+      const db = [0, 1, 2].map((refits) => {
+        const format = { bits, symmetric, block: 32, refits };
+        return sqnrDb(w, dequantize(format, quantizeNK(simd, w, n, k, format), k));
+      });
+      assert.ok(db[0]! < db[1]! && db[1]! < db[2]!, `${bits} bit ${symmetric}: ${db.join(", ")}`);
+    }
+});
+
 test("zero stays exactly zero in every asymmetric block", () => {
   const w = gaussian(64 * 64, 9).map((x, i) => (i % 7 === 0 ? 0 : x + 3));
-  const format = { bits: 2, block: 16, symmetric: false } as const;
+  const format = { bits: 2, block: 16, symmetric: false, refits: 2 } as const;
   const back = dequantize(format, quantizeNK(simd, w, 64, 64, format), 64);
   for (let i = 0; i < w.length; i += 7) assert.equal(back[i], 0);
 });

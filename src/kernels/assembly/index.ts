@@ -51,6 +51,23 @@ function codesOf(x: v128, inverse: v128, zero: v128, top: v128): v128 {
   return i32x4.min_s(i32x4.max_s(i32x4.add(whole, zero), i32x4.splat(0)), top);
 }
 
+/** One block's values, or four columns', for the scale that fits its codes best; see the twin. */
+// @ts-ignore: decorator
+@inline
+function refitScale(products: v128, squares: v128): void {
+  const scale = f32x4.div(products, squares);
+  const size = f32x4.abs(scale);
+  const usable = v128.and(
+    v128.and(
+      f32x4.ge(size, f32x4.splat(SMALLEST_SCALE)),
+      f32x4.lt(size, f32x4.splat(Infinity)),
+    ),
+    f32x4.ne(inverseLanes, f32x4.splat(0)),
+  );
+  scaleLanes = v128.bitselect(scale, scaleLanes, usable);
+  inverseLanes = v128.bitselect(f32x4.div(f32x4.splat(1), scale), inverseLanes, usable);
+}
+
 // @ts-ignore: decorator
 @inline
 function horizontalMin(v: v128): f32 {
@@ -79,6 +96,7 @@ export function quantizeRows(
   block: i32,
   bits: i32,
   symmetric: bool,
+  refits: i32,
   codes: usize,
   scales: usize,
   zeros: usize,
@@ -108,6 +126,26 @@ export function quantizeRows(
       bits,
       symmetric,
     );
+    for (let round = 0; round < refits; round++) {
+      let products = f32x4.splat(0);
+      let squares = i32x4.splat(0);
+      for (let p = source; p < end; p += 16) {
+        const x = v128.load(p);
+        const distance = i32x4.sub(codesOf(x, inverseLanes, zeroLanes, top), zeroLanes);
+        products = f32x4.add(products, f32x4.mul(f32x4.convert_i32x4_s(distance), x));
+        squares = i32x4.add(squares, i32x4.mul(distance, distance));
+      }
+      const total =
+        f32x4.extract_lane(products, 0) +
+        f32x4.extract_lane(products, 1) +
+        (f32x4.extract_lane(products, 2) + f32x4.extract_lane(products, 3));
+      const square =
+        i32x4.extract_lane(squares, 0) +
+        i32x4.extract_lane(squares, 1) +
+        i32x4.extract_lane(squares, 2) +
+        i32x4.extract_lane(squares, 3);
+      refitScale(f32x4.splat(total), f32x4.splat(<f32>square));
+    }
     store<f32>(scales + (<usize>b << 2), f32x4.extract_lane(scaleLanes, 0));
     if (!symmetric) store<u8>(zeros + b, <u8>i32x4.extract_lane(zeroLanes, 0));
     const inverse = inverseLanes;
@@ -167,6 +205,7 @@ export function quantizeColumns(
   block: i32,
   bits: i32,
   symmetric: bool,
+  refits: i32,
   codes: usize,
   scales: usize,
   zeros: usize,
@@ -215,6 +254,37 @@ export function quantizeColumns(
         else if (group == 1) scaleOf(lo1, hi1, bad1, bits, symmetric);
         else if (group == 2) scaleOf(lo2, hi2, bad2, bits, symmetric);
         else scaleOf(lo3, hi3, bad3, bits, symmetric);
+        const origin = start + (<usize>group << 4);
+        for (let round = 0; round < refits; round++) {
+          // Partial sums of rows 0, 4, 8 …; 1, 5, 9 …: the order in which whole rows are summed too.
+          let sum0 = f32x4.splat(0);
+          let sum1 = f32x4.splat(0);
+          let sum2 = f32x4.splat(0);
+          let sum3 = f32x4.splat(0);
+          let squares = i32x4.splat(0);
+          for (let i = 0, p = origin; i < block; i += 4, p += 4 * pitch) {
+            const x0 = v128.load(p);
+            const x1 = v128.load(p + pitch);
+            const x2 = v128.load(p + 2 * pitch);
+            const x3 = v128.load(p + 3 * pitch);
+            const d0 = i32x4.sub(codesOf(x0, inverseLanes, zeroLanes, top), zeroLanes);
+            const d1 = i32x4.sub(codesOf(x1, inverseLanes, zeroLanes, top), zeroLanes);
+            const d2 = i32x4.sub(codesOf(x2, inverseLanes, zeroLanes, top), zeroLanes);
+            const d3 = i32x4.sub(codesOf(x3, inverseLanes, zeroLanes, top), zeroLanes);
+            sum0 = f32x4.add(sum0, f32x4.mul(f32x4.convert_i32x4_s(d0), x0));
+            sum1 = f32x4.add(sum1, f32x4.mul(f32x4.convert_i32x4_s(d1), x1));
+            sum2 = f32x4.add(sum2, f32x4.mul(f32x4.convert_i32x4_s(d2), x2));
+            sum3 = f32x4.add(sum3, f32x4.mul(f32x4.convert_i32x4_s(d3), x3));
+            squares = i32x4.add(squares, i32x4.mul(d0, d0));
+            squares = i32x4.add(squares, i32x4.mul(d1, d1));
+            squares = i32x4.add(squares, i32x4.mul(d2, d2));
+            squares = i32x4.add(squares, i32x4.mul(d3, d3));
+          }
+          refitScale(
+            f32x4.add(f32x4.add(sum0, sum1), f32x4.add(sum2, sum3)),
+            f32x4.convert_i32x4_s(squares),
+          );
+        }
         const column = c + group * 4;
         const at = <usize>(column * kBlocks + kb);
         const next = <usize>kBlocks;
@@ -232,7 +302,7 @@ export function quantizeColumns(
         const zero = zeroLanes;
         const step = next * codeBytes;
         let to = codes + at * codeBytes;
-        let p = start + (<usize>group << 4);
+        let p = origin;
         for (let i = 0; i < block; i += perWord, to += 4) {
           let word = i32x4.splat(0);
           for (let shift = 0; shift < 32; shift += bits, p += pitch)

@@ -53,6 +53,12 @@ const params = {
     of: ["asymmetric", "symmetric"],
     default: "asymmetric",
   }),
+  scale: choice({
+    title: "Scales",
+    help: "fitted adjusts each scale to its codes by least squares, in the same bytes; range spans the block's minimum and maximum.",
+    of: ["fitted", "range"],
+    default: "fitted",
+  }),
   format: choice({
     title: "Stored as",
     help: "matmulnbits runs fastest in onnxruntime with any opset; dequantizelinear is standard ONNX, opset 21 or later (2 bit: 25).",

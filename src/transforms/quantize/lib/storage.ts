@@ -11,6 +11,7 @@ export interface StorageParams {
   readonly bits: number;
   readonly block: number;
   readonly zeroPoints: "asymmetric" | "symmetric";
+  readonly scale: "fitted" | "range";
   readonly format: "matmulnbits" | "dequantizelinear";
   readonly rowsPerCall: "auto" | "one" | "many";
   readonly embedding: "keep" | "8" | "4";
@@ -31,6 +32,12 @@ export interface StoredVariant {
   readonly names: readonly string[];
 }
 
+/**
+ * On a 4-bit character model (blocks of 32): KL to the float model 0.0080 without, 0.0071 with one,
+ * 0.0069 with two, 0.0068 with four rounds; at 2 bit 0.25 without and 0.19 with four.
+ */
+const REFITS = 2;
+
 export function variantsOf(weight: Weight, params: StorageParams): readonly Variant[] {
   const groups = new Map<string, Variant & { sites: Site[] }>();
   for (const site of weight.sites) {
@@ -46,6 +53,7 @@ export function variantsOf(weight: Weight, params: StorageParams): readonly Vari
           bits: bits === 8 ? 8 : bits === 4 ? 4 : 2,
           block: params.block,
           symmetric: params.zeroPoints === "symmetric",
+          refits: params.scale === "fitted" ? REFITS : 0,
         },
         transposed: site.transposed,
         alpha: site.alpha,

@@ -1,0 +1,228 @@
+/**
+ * Removes what a graph does not need and computes ahead what never changes: nodes that give their
+ * input on, constants held in nodes, shapes known ahead, constant subexpressions, equal constants,
+ * repeated nodes, and everything that reaches no output.
+ *
+ * Outputs stay as they are, bit for bit where nothing is computed ahead. Use it first: exporters
+ * leave hundreds of such nodes, and other techniques see through the result better. A constant
+ * subexpression is folded only while its result is at most 64 KiB larger than what it replaces;
+ * stored codes (DequantizeLinear, widening Cast), random operators and control flow are never folded.
+ * Passes run once each, in an order in which none makes work for an earlier one.
+ *
+ * Aho, Lam, Sethi, Ullman: Compilers, chapters 8 and 9 (2006).
+ */
+import { applySteps } from "../../core/draft.ts";
+import type { GraphNode, Model } from "../../core/model.ts";
+import type { Unit } from "../../core/plan.ts";
+import { defineTransform } from "../../core/plugin.ts";
+import type { Step } from "../../core/step.ts";
+import { exactSize, type Skip } from "../../shared/report.ts";
+import { findConstantNodes } from "./lib/constantNodes.ts";
+import { compareDuplicates, findDuplicates } from "./lib/duplicates.ts";
+import { countOps, type Removal } from "./lib/facts.ts";
+import { findSubexpressions, type Subexpression } from "./lib/folding.ts";
+import { findNoOps } from "./lib/noOps.ts";
+import { findRepeats } from "./lib/repeats.ts";
+import { findStaticValues } from "./lib/staticValues.ts";
+import {
+  constantSteps,
+  declarationSteps,
+  duplicateSteps,
+  foldSteps,
+  removalStep,
+  replay,
+  staticSteps,
+  storeConstant,
+  storeFolded,
+  storeStatic,
+  unusedSteps,
+} from "./lib/steps.ts";
+import { findDeclarations, findUnused } from "./lib/unused.ts";
+
+interface CleanUnit extends Unit {
+  readonly pass: Pass;
+  /** The constant subexpression to fold. */
+  readonly sub?: Subexpression;
+}
+type Pass = "noOps" | "constants" | "static" | "fold" | "equal" | "repeats" | "unused" | "idle";
+
+/** What a pass would do to the model that the passes before it leave. */
+interface Planned {
+  readonly name: string;
+  readonly nodes: readonly GraphNode[];
+  readonly detail: string;
+  readonly sizeBefore: number;
+  readonly sizeAfter: number;
+  readonly steps: readonly Step[];
+  readonly sub?: Subexpression;
+}
+
+export default defineTransform({
+  meta: {
+    id: "graph.clean",
+    title: "Clean up the graph",
+    summary:
+      "Removes dead nodes, no-ops, repeated nodes and equal constants, and folds constant subexpressions; outputs stay the same.",
+    papers: ["Aho et al. 2006, Compilers"],
+    formats: ["onnx"],
+    ops: "any",
+    data: "none",
+    cost: "seconds",
+    exact: true,
+    warnings: ["Little speed-up by itself: onnxruntime does most of this at load."],
+    covers: ["constant-folding", "dead-code", "cse", "noop-elimination"],
+    version: 1,
+    suffix: "clean",
+    api: 1,
+    needsRuntime: true,
+    params: {},
+  },
+
+  plan(model) {
+    const units: CleanUnit[] = [];
+    const skipped: Skip[] = [];
+    let at = model;
+    const run = (pass: Pass, planned: readonly Planned[]): void => {
+      for (const { steps, sizeAfter, ...unit } of planned) {
+        units.push({ ...unit, pass, graph: [], tensors: [], sizeAfter: exactSize(sizeAfter) });
+        at = applySteps(at, steps);
+      }
+    };
+    run("noOps", planRemoval("no-op nodes", findNoOps(at)));
+    run("constants", planConstants(at));
+    run("static", planStatic(at));
+    const folding = findSubexpressions(at);
+    skipped.push(...folding.skipped);
+    run(
+      "fold",
+      folding.found.map((sub) => planFold(at, sub)),
+    );
+    const equal = planEqual(at);
+    run("equal", equal);
+    // Folded and merged constants may make more nodes repeat than can be seen from here.
+    const more = folding.found.length > 0 || equal.length > 0;
+    run("repeats", planRemoval("repeated nodes", findRepeats(at), more));
+    run("unused", planUnused(at));
+    run("idle", planIdle(at));
+    return { units, skipped };
+  },
+
+  async apply(tx, { pass, sub, name }, _params, ctx) {
+    const { model } = tx;
+    switch (pass) {
+      case "noOps":
+        return replay(tx, name, findNoOps(model).map(removalStep));
+      case "constants":
+        for (const held of findConstantNodes(model)) await storeConstant(tx, held, ctx);
+        return undefined;
+      case "static":
+        for (const known of findStaticValues(model)) await storeStatic(tx, known);
+        return undefined;
+      case "fold":
+        return sub && (await storeFolded(tx, name, sub, ctx));
+      case "equal":
+        return replay(tx, name, duplicateSteps(await compareDuplicates(model, ctx)));
+      case "repeats":
+        return replay(tx, name, findRepeats(model).map(removalStep));
+      case "unused":
+        return replay(tx, name, findUnused(model).flatMap(unusedSteps));
+      case "idle":
+        return replay(tx, name, declarationSteps(findDeclarations(model)));
+    }
+  },
+});
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+const NO_BYTES = { sizeBefore: 0, sizeAfter: 0 };
+
+function planRemoval(name: string, removals: readonly Removal[], open = false): Planned[] {
+  if (removals.length === 0 && !open) return [];
+  const nodes = removals.flatMap((r) => r.remove);
+  const detail =
+    nodes.length === 0 ? "to be looked for" : `${nodes.length} nodes: ${countOps(nodes)}`;
+  return [{ name, nodes, detail, ...NO_BYTES, steps: removals.map(removalStep) }];
+}
+
+function planConstants(model: Model): Planned[] {
+  const held = findConstantNodes(model);
+  if (held.length === 0) return [];
+  return [
+    {
+      name: "constant nodes",
+      nodes: held.map((h) => h.node),
+      detail: `${held.length} Constant nodes → initializers`,
+      sizeBefore: sum(held.map((h) => h.sizeBefore)),
+      sizeAfter: sum(held.map((h) => h.sizeBytes)),
+      steps: held.flatMap(constantSteps),
+    },
+  ];
+}
+
+function planStatic(model: Model): Planned[] {
+  const known = findStaticValues(model);
+  if (known.length === 0) return [];
+  const nodes = known.flatMap((k) => k.remove);
+  return [
+    {
+      name: "static shapes",
+      nodes,
+      detail: `${nodes.length} nodes: ${countOps(nodes)}`,
+      sizeBefore: 0,
+      sizeAfter: sum(known.flatMap((k) => k.values.map((v) => v.bytes.length))),
+      steps: known.flatMap(staticSteps),
+    },
+  ];
+}
+
+function planFold(model: Model, sub: Subexpression): Planned {
+  const sizeAfter = sum(sub.outputs.map((o) => o.sizeBytes));
+  return {
+    name: `constant ${sub.name}`,
+    nodes: sub.nodes,
+    detail: `${sub.nodes.length} nodes (${countOps(sub.nodes)}) → ${sizeAfter} bytes`,
+    sizeBefore: 0,
+    sizeAfter,
+    steps: foldSteps(model, sub),
+    sub,
+  };
+}
+
+function planEqual(model: Model): Planned[] {
+  const { known, open } = findDuplicates(model);
+  if (known.length === 0 && open === 0) return [];
+  return [
+    {
+      name: "equal constants",
+      nodes: [],
+      detail: `${known.length} equal constants${open > 0 ? `, ${open} more to compare` : ""}`,
+      sizeBefore: sum(known.map((d) => d.sizeBytes)),
+      sizeAfter: 0,
+      steps: duplicateSteps(known),
+    },
+  ];
+}
+
+function planUnused(model: Model): Planned[] {
+  const unused = findUnused(model);
+  if (unused.length === 0) return [];
+  const nodes = unused.flatMap((u) => u.nodes);
+  const tensors = unused.flatMap((u) => u.tensors);
+  return [
+    {
+      name: "unused",
+      nodes,
+      detail: `${nodes.length} nodes, ${tensors.length} constants`,
+      sizeBefore: sum(tensors.map((t) => t.sizeBytes)),
+      sizeAfter: 0,
+      steps: unused.flatMap(unusedSteps),
+    },
+  ];
+}
+
+function planIdle(model: Model): Planned[] {
+  const idle = findDeclarations(model);
+  const { values, domains } = idle;
+  if (values.length + domains.length === 0) return [];
+  const detail = `${values.length} types of values that do not exist, ${domains.length} unused operator sets`;
+  return [{ name: "declarations", nodes: [], detail, ...NO_BYTES, steps: declarationSteps(idle) }];
+}

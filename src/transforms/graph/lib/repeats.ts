@@ -1,0 +1,46 @@
+/** Nodes that compute what an earlier node of their graph has computed (common subexpressions). */
+import type { Attribute, GraphNode, Model } from "../../../core/model.ts";
+import { isOutput, isStandard, NOT_REPEATABLE, type Removal } from "./facts.ts";
+
+export function findRepeats(model: Model): readonly Removal[] {
+  return [...model.graphs.values()].flatMap((graph) => {
+    const first = new Map<string, GraphNode>();
+    const same = new Map<string, string>();
+    const remove: GraphNode[] = [];
+    for (const node of graph.nodes) {
+      const key = keyOf(node, (name) => same.get(name) ?? name);
+      if (key === null) continue;
+      const earlier = first.get(key);
+      if (!earlier) {
+        first.set(key, node);
+        continue;
+      }
+      if (node.outputs.some((output) => isOutput(model, graph.path, output))) continue;
+      remove.push(node);
+      node.outputs.forEach((output, i) => {
+        if (output !== "") same.set(output, earlier.outputs[i] ?? "");
+      });
+    }
+    return remove.length === 0 ? [] : [{ path: graph.path, remove, rewire: [...same] }];
+  });
+}
+
+/** Equal for nodes that give equal values; null for those that cannot be compared. */
+function keyOf(node: GraphNode, resolve: (name: string) => string): string | null {
+  if (!isStandard(node) || NOT_REPEATABLE.has(node.op)) return null;
+  const attrs: string[] = [];
+  for (const [name, attr] of Object.entries(node.attrs)) {
+    const text = attributeText(attr);
+    if (text === null) return null;
+    attrs.push(`${name}=${text}`);
+  }
+  const outputs = node.outputs.map((output) => output !== "");
+  return JSON.stringify([node.op, attrs.sort(), node.inputs.map(resolve), outputs]);
+}
+
+function attributeText(attr: Attribute): string | null {
+  if (attr.kind === "graph" || attr.kind === "opaque") return null;
+  if (attr.kind !== "tensor") return `${attr.kind} ${JSON.stringify(attr.value)}`;
+  const { dtype, shape, at } = attr.value;
+  return at instanceof Uint8Array ? `${dtype.name} ${shape.join()} ${at.join()}` : null;
+}
