@@ -22,7 +22,7 @@ export function activate(context: vscode.ExtensionContext): void {
     client.onStderr((text) => log.warn(text.trimEnd()));
     return client;
   });
-  const status = createJobStatus(log);
+  const status = createJobStatus();
   const inspector = new InspectorProvider(context.extensionUri);
   const editor: ModelEditorProvider = new ModelEditorProvider({
     engine,

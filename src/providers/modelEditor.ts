@@ -5,7 +5,7 @@
 import path from "node:path";
 import * as vscode from "vscode";
 import type { Doc } from "../shared/doc.ts";
-import { LatheError } from "../shared/errors.ts";
+import { LatheError, toFailure } from "../shared/errors.ts";
 import type { Selection } from "../shared/protocol.ts";
 import { titleOf } from "./catalogue.ts";
 import { askAboutChange } from "./changedOnDisk.ts";
@@ -125,12 +125,21 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<ModelDoc
   /** What a page of this document is connected with; the inspector's page too. */
   pageOptions(open: OpenDocument): PanelOptions {
     const { document } = open;
-    const { engine, context, withStatus, onSelect } = this.#options;
+    const { engine, context, log, withStatus, onSelect } = this.#options;
     return {
       document,
       engine,
       extension: context.extensionUri,
-      withStatus: (title, work) => withStatus(document, title, work),
+      async withStatus(title, work) {
+        try {
+          return await withStatus(document, title, work);
+        } catch (error) {
+          // The page shows it in its place; outside of it only what the page may not live to show.
+          const seen = [...open.tabs].some(({ panel }) => panel.visible);
+          if (!seen || toFailure(error).code === "gone") void showFailure(error, log);
+          throw error;
+        }
+      },
       onChangedOnDisk: () => void this.#checkDisk(open),
       onSelect: (selection) => {
         open.selection = selection;

@@ -1,10 +1,9 @@
 /** Running jobs in the status bar, and the one that the Cancel command means. */
 import * as vscode from "vscode";
-import { showFailure } from "./failures.ts";
 import type { ModelDocument } from "./modelDocument.ts";
 
 export interface JobStatus {
-  /** Runs long work of a document; its failure is shown, then thrown to whoever asked for it. */
+  /** Runs long work of a document with its progress in the status bar. */
   run<T>(document: ModelDocument, title: string, work: () => Promise<T>): Promise<T>;
   /** Runs work on files with a notification that can cancel it. */
   notify<T>(
@@ -14,7 +13,7 @@ export interface JobStatus {
   cancelAll(): void;
 }
 
-export function createJobStatus(log: vscode.LogOutputChannel): JobStatus {
+export function createJobStatus(): JobStatus {
   const running = new Set<{ cancel(): void }>();
   const track = async <T>(job: { cancel(): void }, work: () => Promise<T>): Promise<T> => {
     running.add(job);
@@ -28,16 +27,7 @@ export function createJobStatus(log: vscode.LogOutputChannel): JobStatus {
   };
   return {
     run: (document, title, work) =>
-      track({ cancel: () => document.cancel() }, () =>
-        withStatusBar(document, title, async () => {
-          try {
-            return await work();
-          } catch (error) {
-            void showFailure(error, log);
-            throw error;
-          }
-        }),
-      ),
+      track({ cancel: () => document.cancel() }, () => withStatusBar(document, title, work)),
     notify(title, work) {
       const abort = new AbortController();
       const options = {

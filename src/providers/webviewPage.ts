@@ -11,7 +11,6 @@ export function loadPage(webview: vscode.Webview, extension: vscode.Uri, view: P
   const dist = vscode.Uri.joinPath(extension, "dist");
   webview.options = { enableScripts: true, localResourceRoots: [dist] };
   const script = webview.asWebviewUri(vscode.Uri.joinPath(dist, "webview.js")).toString();
-  const styles = webview.asWebviewUri(vscode.Uri.joinPath(dist, "codicon.css")).toString();
   const nonce = randomBytes(16).toString("base64");
   const policy = [
     "default-src 'none'",
@@ -26,7 +25,6 @@ export function loadPage(webview: vscode.Webview, extension: vscode.Uri, view: P
     <meta charset="utf-8">
     <meta http-equiv="Content-Security-Policy" content="${policy}">
     <meta name="viewport" content="width=device-width, initial-scale=1">
-    <link rel="stylesheet" id="vscode-codicon-stylesheet" href="${styles}">
     <title>Lathe</title>
   </head>
   <body data-view="${view}">

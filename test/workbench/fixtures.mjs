@@ -1,0 +1,57 @@
+/** The workspace of the tests: copies of the examples' models, one for each flow that changes it. */
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+export const root = path.resolve(import.meta.dirname, "../..");
+const tokenModel = path.join(root, "examples/text/chars.onnx");
+const imageModel = path.join(root, "examples/images/shapes.onnx");
+
+/** Names of the copies, by what they are copies of. */
+const COPIES = {
+  [tokenModel]: [
+    "explorer.onnx",
+    "batch1.onnx",
+    "batch2.onnx",
+    "edit.onnx",
+    "cancel.onnx",
+    "killed.onnx",
+    "exit.onnx",
+    "outside.onnx",
+    "themes.onnx",
+  ],
+  [imageModel]: ["cnn.onnx"],
+  [tokenModel.replace(/onnx$/, "safetensors")]: ["weights.safetensors"],
+};
+
+/** Fills `folder`, which becomes a git repository with everything committed. */
+export function makeWorkspace(folder) {
+  mkdirSync(folder, { recursive: true });
+  for (const [source, names] of Object.entries(COPIES))
+    for (const name of names) copyFileSync(source, path.join(folder, name));
+  writeFileSync(path.join(folder, "broken.onnx"), '{"this": "is JSON"}\n');
+  const git = (...args) => execFileSync("git", args, { cwd: folder, stdio: "ignore" });
+  git("init", "-q");
+  git("add", ".");
+  git("-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "-m", "models");
+}
+
+export const sizeOf = (file) => statSync(file).size;
+export const digestOf = (file) => createHash("sha256").update(readFileSync(file)).digest("hex");
+
+/** Loads the model in onnxruntime and runs it once on zeros; the names of its outputs. */
+export async function runModel(file) {
+  const ort = createRequire(path.join(root, "package.json"))("onnxruntime-node");
+  const session = await ort.InferenceSession.create(file, { logSeverityLevel: 3 });
+  const feeds = {};
+  for (const { name, type, shape } of session.inputMetadata) {
+    const dims = shape.map((dim) => (typeof dim === "number" && dim > 0 ? dim : 1));
+    const size = dims.reduce((a, b) => a * b, 1);
+    const data = type === "int64" ? new BigInt64Array(size) : new Float32Array(size);
+    feeds[name] = new ort.Tensor(type, data, dims);
+  }
+  const outputs = await session.run(feeds);
+  return Object.keys(outputs);
+}

@@ -1,0 +1,63 @@
+/** Servers with the packaged extension, each with the flows that are run in it. */
+import path from "node:path";
+import { openWindow } from "./driver.mjs";
+import { flows, restrictedFlow, themeFlow } from "./ui.mjs";
+import { installVsix, startServer } from "./server.mjs";
+
+const SESSIONS = [
+  { name: "dark", theme: "Default Dark Modern", flows },
+  { name: "light", theme: "Default Light Modern", flows: [themeFlow("light")] },
+  { name: "highContrast", theme: "Default High Contrast", flows: [themeFlow("high-contrast")] },
+  { name: "restricted", theme: "Default Dark Modern", trust: true, flows: [restrictedFlow] },
+];
+
+export async function runSessions(options) {
+  const { only } = options;
+  for (const session of SESSIONS) {
+    const chosen = session.flows.filter(({ name }) => only === null || name.includes(only));
+    if (chosen.length > 0) await runSession({ ...session, flows: chosen }, options);
+  }
+}
+
+async function runSession(
+  session,
+  { browser, temp, vsix, screenshots, makeWorkspace, report, closing },
+) {
+  const base = path.join(temp, session.name);
+  const folder = path.join(base, "models");
+  makeWorkspace(folder);
+  installVsix(base, vsix);
+  const server = await startServer({
+    base,
+    trust: session.trust === true,
+    settings: {
+      "workbench.colorTheme": session.theme,
+      "security.workspace.trust.startupPrompt": "never",
+    },
+  });
+  closing.push(server.stop);
+  const open = () => openWindow({ browser, url: server.url, folder, screenshots });
+  let window = await open();
+  for (const flow of session.flows) {
+    const started = Date.now();
+    let failure = null;
+    try {
+      await flow.run({ window, server, folder });
+      if (window.errors.length > 0) throw new Error(window.errors.join("\n"));
+      await window.closeEditors();
+    } catch (error) {
+      failure = error;
+      const name = flow.name.replaceAll(/\W+/g, "-").slice(0, 60);
+      await window.screenshot(`failed-${name}`).catch(() => {});
+      console.log(server.tail());
+    }
+    report(flow.name, failure, Date.now() - started);
+    window.errors.length = 0;
+    if (failure === null) continue;
+    // Whatever state it was left in is not the next flow's.
+    await window.close();
+    window = await open();
+  }
+  await window.close();
+  server.stop();
+}

@@ -1,0 +1,361 @@
+/** What a person does in the workbench, with the extension installed from its package. */
+import assert from "node:assert/strict";
+import { appendFileSync, existsSync, readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { digestOf, runModel, sizeOf } from "./fixtures.mjs";
+import { engineChildren, holdNextJob, isAlive, nextChild, until } from "./processes.mjs";
+
+const WEIGHT_ONLY = "quantize.weightOnly";
+/** VS Code writes which editors are dirty every five seconds; a reload before that loses the link. */
+const BACKUP_SETTLES_MS = 8000;
+/** A cancelled job leaves its caller free within a second; the rest is the page's. */
+const CANCEL_MS = 2000;
+
+const listOf = (folder) =>
+  readdirSync(folder)
+    .filter((name) => name !== ".git")
+    .sort();
+
+export const flows = [
+  {
+    name: "right-click, Quantize Model…, defaults: a smaller file beside it that runs",
+    async run({ window, folder }) {
+      await (await window.openMenu("explorer.onnx", "Quantize Model…")).hover();
+      await window.screenshot("dark-explorer-menu");
+      await window.page.getByRole("menuitem", { name: "Quantize Model…" }).click();
+      await window.quickInput.getByText("Use defaults").waitFor();
+      await window.screenshot("dark-quantize-parameters");
+      await window.pick("Use defaults");
+      const toast = window.toast(/explorer\.\w+\.onnx: .* → .*verified/);
+      await toast.waitFor();
+      await window.screenshot("dark-quantize-done");
+      const [output] = listOf(folder).filter((name) => /^explorer\.\w+\.onnx$/.test(name));
+      assert.ok(output, `no output beside explorer.onnx: ${listOf(folder).join(", ")}`);
+      const [before, after] = ["explorer.onnx", output].map((name) =>
+        sizeOf(path.join(folder, name)),
+      );
+      assert.ok(after < before * 0.5, `${before} → ${after} bytes`);
+      assert.ok((await runModel(path.join(folder, output))).length > 0);
+      assert.ok(existsSync(path.join(folder, `${output}.lathe.json`)));
+      await toast.getByText("Compare", { exact: true }).click();
+      const editor = await window.editor();
+      const diff = editor.locator("vscode-tab-panel[data-page=diff]");
+      await diff.getByText("explorer.onnx → ").waitFor();
+    },
+  },
+  {
+    name: "the same again writes another file; parameters can be changed one by one",
+    async run({ window, folder }) {
+      const before = listOf(folder);
+      await window.menu("explorer.onnx", "Quantize Model…");
+      await window.pick("Change…");
+      await window.pick("8");
+      // The other parameters: Enter takes the default, which comes first.
+      for (let step = 2; await nextStep(window, step); step++)
+        await window.page.keyboard.press("Enter");
+      await window.toast(/explorer\.\w+\.2\.onnx: .* → /).waitFor();
+      const made = listOf(folder).filter(
+        (name) => !before.includes(name) && name.endsWith(".onnx"),
+      );
+      assert.equal(made.length, 1);
+      const recipe = JSON.parse(readFileSync(path.join(folder, `${made[0]}.lathe.json`), "utf8"));
+      assert.equal(recipe.entries[0].params.bits, 8);
+    },
+  },
+  {
+    name: "several selected files are one batch",
+    async run({ window, folder }) {
+      await window.select(["batch1.onnx", "batch2.onnx"]);
+      await window.menu("batch2.onnx", "Quantize Model…");
+      await window.pick("Use defaults");
+      await window.toast(/2 of 2 models written/).waitFor();
+      for (const stem of ["batch1", "batch2"])
+        assert.ok(listOf(folder).some((name) => new RegExp(`^${stem}\\.\\w+\\.onnx$`).test(name)));
+    },
+  },
+  {
+    name: "cleaning up writes a file or says that there is nothing to do",
+    async run({ window }) {
+      await window.menu("cnn.onnx", "Clean Up Graph…");
+      const defaults = window.quickInput.getByText("Use defaults");
+      const toast = window.toast(/cnn(\.\w+)?\.onnx: /);
+      await Promise.race([defaults.waitFor(), toast.waitFor()]);
+      if (await defaults.isVisible()) await window.pick("Use defaults");
+      await toast.waitFor();
+    },
+  },
+  {
+    name: "in the editor: edit, undo, redo, save, undo after save gives the original bytes",
+    async run({ window, folder }) {
+      const file = path.join(folder, "edit.onnx");
+      const original = digestOf(file);
+      const editor = await window.open("edit.onnx");
+      await editor.locator("lathe-summary [data-testid=facts]").waitFor();
+      await window.screenshot("dark-summary");
+      await window.showPage(editor, "tensors");
+      await editor.locator("lathe-tensors [role=row]").nth(3).waitFor();
+      await editor.locator("lathe-tensors [role=row]").nth(2).click();
+      await editor.locator("[data-testid=detail]").waitFor();
+      await sleep(500);
+      await window.screenshot("dark-tensors");
+
+      await window.showPage(editor, "optimize");
+      await editor.locator(`[data-technique="${WEIGHT_ONLY}"]`).click();
+      await editor.locator("vscode-button[data-testid=run]:not([disabled])").waitFor();
+      await window.screenshot("dark-optimize");
+      await window.run(editor, WEIGHT_ONLY);
+      await editor.locator("[data-testid=result]").waitFor();
+      await window.tab("edit.onnx", ".dirty").waitFor();
+      assert.equal(digestOf(file), original, "an edit must not touch the file");
+      await window.screenshot("dark-optimize-done");
+
+      await window.showPage(editor, "diff");
+      await editor.locator("lathe-diff [data-testid=measure]").click();
+      await editor.locator("lathe-diff").getByText(/ dB/).first().waitFor();
+      await window.screenshot("dark-diff");
+
+      const focus = () => editor.locator("vscode-tab-header[data-page=diff]").click();
+      await focus();
+      await window.page.keyboard.press("Control+z");
+      await window.tab("edit.onnx", ":not(.dirty)").waitFor();
+      await editor.locator("[data-testid=empty]").waitFor();
+      await window.page.keyboard.press("Control+y");
+      await window.tab("edit.onnx", ".dirty").waitFor();
+      await window.page.keyboard.press("Control+s");
+      await window.tab("edit.onnx", ":not(.dirty)").waitFor();
+      const saved = digestOf(file);
+      assert.notEqual(saved, original);
+      assert.ok((await runModel(file)).length > 0);
+
+      await focus();
+      await window.page.keyboard.press("Control+z");
+      await window.tab("edit.onnx", ".dirty").waitFor();
+      assert.equal(digestOf(file), saved);
+      await window.page.keyboard.press("Control+s");
+      await window.tab("edit.onnx", ":not(.dirty)").waitFor();
+      assert.equal(digestOf(file), original, "undo after save must give the original bytes");
+    },
+  },
+  {
+    name: "the family's command opens the editor's Optimize page with a technique chosen",
+    async run({ window }) {
+      await window.open("cnn.onnx");
+      await window.palette("Lathe: Quantize Model…");
+      const editor = await window.editor(
+        "lathe-optimize .technique[aria-pressed=true], lathe-optimize .technique.selected, lathe-optimize [data-testid=run]",
+      );
+      await editor.locator("lathe-optimize [data-testid=run]").waitFor();
+    },
+  },
+  {
+    name: "a job cancelled in its middle leaves everything as before",
+    async run({ window, server, folder }) {
+      const file = path.join(folder, "cancel.onnx");
+      const original = digestOf(file);
+      const before = listOf(folder);
+      const editor = await window.open("cancel.onnx");
+      const held = holdNextJob(server.pid);
+      await window.run(editor, WEIGHT_ONLY);
+      const pid = await held;
+      await editor.locator("[data-testid=job]").waitFor();
+      await window.screenshot("dark-job");
+      const started = Date.now();
+      await editor.locator("[data-testid=job] vscode-button").click();
+      await editor.locator("[data-testid=job]").waitFor({ state: "detached" });
+      assert.ok(Date.now() - started < CANCEL_MS, `cancelling took ${Date.now() - started} ms`);
+      await until("the end of the held child", () => !isAlive(pid), 5000);
+      await window.tab("cancel.onnx", ":not(.dirty)").waitFor();
+      assert.equal(digestOf(file), original);
+      assert.deepEqual(listOf(folder), before);
+      await window.run(editor, WEIGHT_ONLY);
+      await editor.locator("[data-testid=result]").waitFor();
+      await window.tab("cancel.onnx", ".dirty").waitFor();
+    },
+  },
+  {
+    name: "a killed child shows a message and the next action works",
+    async run({ window, server, folder }) {
+      const file = path.join(folder, "killed.onnx");
+      const original = digestOf(file);
+      const editor = await window.open("killed.onnx");
+      const held = holdNextJob(server.pid);
+      await window.run(editor, WEIGHT_ONLY);
+      process.kill(await held, "SIGKILL");
+      await window.toast(/engine process ended/).waitFor();
+      await editor.locator("[data-testid=failure]", { hasText: "engine process ended" }).waitFor();
+      await window.screenshot("dark-killed");
+      assert.equal(digestOf(file), original);
+      await window.run(editor, WEIGHT_ONLY);
+      await editor.locator("[data-testid=result]").waitFor();
+
+      // The ask child: whoever asks next gets an answer from a new one.
+      const [ask] = engineChildren(server.pid, "ask");
+      assert.ok(ask, "no ask child is running");
+      process.kill(ask, "SIGKILL");
+      const successor = nextChild(server.pid, "ask");
+      await window.showPage(editor, "tensors");
+      await editor.locator("lathe-tensors [role=row]").nth(3).waitFor();
+      assert.notEqual(await successor, ask);
+    },
+  },
+  {
+    name: "Compare with… of one file asks for the other; sizes, tensors with SQNR and outputs show",
+    async run({ window }) {
+      await window.menu("batch1.onnx", "Compare with…");
+      await window.pick(/^batch1\.\w+\.onnx/);
+      const editor = await window.editor("lathe-diff [data-testid=sides]");
+      const diff = editor.locator("lathe-diff");
+      await diff.getByText("Before").first().waitFor();
+      await diff.locator("[data-testid=measure]").click();
+      await diff.getByText(/\d dB/).first().waitFor();
+      await diff.getByText("Outputs").waitFor();
+      await window.screenshot("dark-compare");
+    },
+  },
+  {
+    name: "Compare with… of two selected files compares the two",
+    async run({ window, folder }) {
+      const [output] = listOf(folder).filter((name) => /^batch2\.\w+\.onnx$/.test(name));
+      await window.select(["batch2.onnx", output]);
+      await window.menu(output, "Compare with…");
+      const editor = await window.editor("lathe-diff [data-testid=sides]");
+      await editor.locator("[data-testid=sides]", { hasText: "batch2.onnx → " }).waitFor();
+    },
+  },
+  {
+    name: "a selected tensor shows in the model inspector",
+    async run({ window }) {
+      const editor = await window.open("cnn.onnx");
+      await window.showPage(editor, "tensors");
+      await editor.locator("lathe-tensors [role=row]").nth(2).click();
+      await editor.locator("[data-testid=detail]").getByText("Show in inspector").click();
+      const inspector = await window.inspector();
+      await inspector.getByText("Histogram").waitFor();
+      await sleep(500);
+      await window.screenshot("dark-inspector");
+      await window.palette("View: Hide Panel");
+    },
+  },
+  {
+    name: "a file changed by another program: a clean editor follows it",
+    async run({ window, folder }) {
+      const file = path.join(folder, "outside.onnx");
+      const editor = await window.open("outside.onnx");
+      const facts = editor.locator("lathe-summary [data-testid=facts]");
+      await facts.waitFor();
+      const size = sizeOf(file);
+      // An unknown field at the end (number 15, two bytes long): still a model, and another one.
+      appendFileSync(file, Buffer.from([0x7a, 0x02, 0x68, 0x69]));
+      await facts.getByText((size + 4).toLocaleString("en-US")).waitFor();
+      await window.tab("outside.onnx", ":not(.dirty)").waitFor();
+    },
+  },
+  {
+    name: "an earlier version from Git is shown read-only beside the changed file",
+    async run({ window }) {
+      await window.palette("Git: Open Changes");
+      await window.page.locator(".tab.active", { hasText: "outside.onnx" }).last().waitFor();
+      const editor = await window.editor("[data-testid=read-only]");
+      await editor.getByText("This is an earlier version from Git").waitFor();
+      await window.screenshot("dark-git");
+    },
+  },
+  {
+    name: "a broken file says what is wrong with it",
+    async run({ window }) {
+      await window.page.mouse.move(900, 850);
+      await window.row("broken.onnx").dblclick();
+      await window.page
+        .getByText(/broken\.onnx is not an ONNX model/)
+        .first()
+        .waitFor();
+      await window.screenshot("dark-broken");
+    },
+  },
+  {
+    name: "weights without a graph open in the same editor",
+    async run({ window }) {
+      const editor = await window.open("weights.safetensors");
+      await editor.getByText("none: this file holds weights only").waitFor();
+    },
+  },
+  {
+    name: "a dirty model survives a reload of the window",
+    async run(flow) {
+      const { folder } = flow;
+      let { window } = flow;
+      const file = path.join(folder, "exit.onnx");
+      const original = digestOf(file);
+      const editor = await window.open("exit.onnx");
+      await window.run(editor, WEIGHT_ONLY);
+      await editor.locator("[data-testid=result]").waitFor();
+      await window.tab("exit.onnx", ".dirty").waitFor();
+      await sleep(BACKUP_SETTLES_MS);
+      await window.page.reload();
+      await window.page.locator(".tab.dirty", { hasText: "exit.onnx" }).first().waitFor();
+      const restored = await window.editor("lathe-editor");
+      await window.showPage(restored, "summary");
+      await restored.locator("lathe-summary").getByText("Quantize weights only").first().waitFor();
+      await window.page.keyboard.press("Control+s");
+      await window.tab("exit.onnx", ":not(.dirty)").waitFor();
+      assert.notEqual(digestOf(file), original);
+      assert.ok((await runModel(file)).length > 0);
+    },
+  },
+];
+
+/** Whether the quick pick asks for this step of the parameters. */
+async function nextStep(window, step) {
+  const title = window.quickInput.locator(".quick-input-title", { hasText: `(${step}/` });
+  try {
+    await title.waitFor({ timeout: 2000 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Pages in themes that are not dark. The window is its own, made with the theme. */
+export const themeFlow = (theme) => ({
+  name: `the editor is readable in the ${theme} theme`,
+  async run({ window }) {
+    const editor = await window.open("themes.onnx");
+    await editor.locator("lathe-summary [data-testid=facts]").waitFor();
+    await window.screenshot(`${theme}-summary`);
+    await window.showPage(editor, "tensors");
+    await editor.locator("lathe-tensors [role=row]").nth(3).waitFor();
+    await editor.locator("lathe-tensors [role=row]").nth(2).click();
+    await editor.locator("[data-testid=detail]").waitFor();
+    await sleep(500);
+    await window.screenshot(`${theme}-tensors`);
+    await window.run(editor, WEIGHT_ONLY);
+    await editor.locator("[data-testid=result]").waitFor();
+    await window.screenshot(`${theme}-optimize`);
+    await window.showPage(editor, "diff");
+    await editor.locator("lathe-diff [data-testid=measure]").click();
+    await editor.locator("lathe-diff").getByText(/ dB/).first().waitFor();
+    await window.screenshot(`${theme}-diff`);
+  },
+});
+
+export const restrictedFlow = {
+  name: "Restricted Mode: models and plans are shown, nothing runs, and the reason is said",
+  async run({ window, server, folder }) {
+    const before = listOf(folder);
+    const editor = await window.open("themes.onnx");
+    await editor.locator("lathe-summary [data-testid=facts]").waitFor();
+    await editor.locator("[data-testid=read-only]", { hasText: "not trusted" }).waitFor();
+    await window.showPage(editor, "optimize");
+    await editor.locator(`[data-technique="${WEIGHT_ONLY}"]`).click();
+    await editor.locator("[data-testid=why-not]", { hasText: "not trusted" }).waitFor();
+    await editor.locator("lathe-optimize").getByText("What it would do").waitFor();
+    assert.equal(await editor.locator("vscode-button[data-testid=run][disabled]").count(), 1);
+    await window.screenshot("restricted-optimize");
+    await window.menu("themes.onnx", "Quantize Model…");
+    await window.toast(/workspace is not trusted/).waitFor();
+    await window.screenshot("restricted-message");
+    assert.deepEqual(engineChildren(server.pid, "job"), []);
+    assert.deepEqual(listOf(folder), before);
+  },
+};
