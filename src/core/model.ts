@@ -45,7 +45,7 @@ export interface Value {
   readonly shape: readonly Dim[] | null;
   /** "tensor", or what ONNX calls it: "sequence", "map", "optional", "sparse_tensor". */
   readonly type: "tensor" | "sequence" | "map" | "optional" | "sparse_tensor";
-  /** The message of a declaration that the fields above do not hold completely. */
+  /** The message this declaration came from; only `formats/` looks inside. */
   readonly original?: unknown;
 }
 

@@ -30,6 +30,7 @@ const readShape = (shape: TensorShapeProto | undefined): Value["shape"] =>
   shape ? shape.dim.map(readDim) : null;
 
 const TYPES = {
+  tensorType: "tensor",
   sequenceType: "sequence",
   mapType: "map",
   optionalType: "optional",
@@ -39,27 +40,32 @@ const TYPES = {
 export function readValue(message: ValueInfoProto): Value {
   const { name, type } = message;
   const original: ValueOrigin = { of: "onnx value", message };
-  if (!type) return { name, dtype: null, shape: null, type: "tensor" };
-  const kind = type.value.case;
+  const kind = type?.value.case;
   switch (kind) {
     case undefined:
-      return { name, dtype: null, shape: null, type: "tensor" };
-    case "tensorType": {
-      const { elemType, shape } = type.value.value;
-      const dtype = dtypeFromOnnx(elemType);
-      const value = { name, dtype, shape: readShape(shape), type: "tensor" } as const;
-      return dtype === null ? { ...value, original } : value;
-    }
     case "opaqueType":
       return { name, dtype: null, shape: null, type: "tensor", original };
+    case "tensorType":
     case "sparseTensorType": {
-      const { elemType, shape } = type.value.value;
-      const dtype = dtypeFromOnnx(elemType);
+      const { elemType, shape } = type?.value.value ?? {};
+      const dtype = dtypeFromOnnx(elemType ?? 0);
       return { name, dtype, shape: readShape(shape), type: TYPES[kind], original };
     }
     default:
       return { name, dtype: null, shape: null, type: TYPES[kind], original };
   }
+}
+
+/** The message still says what the fields say. */
+function isAsRead(value: Value, message: ValueInfoProto): boolean {
+  const read = readValue(message);
+  return (
+    read.dtype === value.dtype &&
+    read.type === value.type &&
+    (read.shape === value.shape ||
+      (read.shape?.length === value.shape?.length &&
+        read.shape?.every((dim, i) => dim === value.shape?.[i]) === true))
+  );
 }
 
 function writeType(value: Value): TypeProto | null {
@@ -83,11 +89,11 @@ function writeType(value: Value): TypeProto | null {
 
 /** @param before the declaration that had this name; its documentation is kept. */
 export function writeValue(value: Value, before: ValueInfoProto | null): ValueInfoProto {
-  const original = originOf(value, "onnx value");
-  const source = original?.message ?? before;
+  const original = originOf(value, "onnx value")?.message;
+  const source = original ?? before;
   const message = source ? shallowCopy(source) : create(ValueInfoProtoSchema);
   message.name = value.name;
-  if (original) return message;
+  if (original && isAsRead(value, original)) return message;
   const type = writeType(value);
   if (type) message.type = type;
   else delete message.type;

@@ -96,7 +96,9 @@ function writeOpsets(message: ModelProto, model: Model, origin: ModelOrigin | nu
   message.opsetImport = [...model.opsets].map(([domain, version]) => {
     const old = before.get(domain);
     if (old && Number(old.version) === version) return old;
-    const entry = old ? shallowCopy(old) : create(OperatorSetIdProtoSchema, { domain });
+    const entry = old
+      ? shallowCopy(old)
+      : create(OperatorSetIdProtoSchema, domain === "" ? {} : { domain });
     entry.version = BigInt(version);
     return entry;
   });
