@@ -42,7 +42,8 @@ export const memoryBytes = (path: string, bytes: Uint8Array): Bytes => ({
   sizeBytes: bytes.length,
   read: (offset, length) => {
     if (offset + length > bytes.length) throw cutOff(path, offset + length, bytes.length);
-    return bytes.slice(offset, offset + length);
+    // A Buffer's own `slice` would be a view into memory it shares with others.
+    return Uint8Array.prototype.slice.call(bytes, offset, offset + length);
   },
 });
 
@@ -60,8 +61,12 @@ export function wholeFile(path: string, limit: number): Uint8Array {
       `the file has ${sizeBytes} bytes; at most ${limit} of this kind are read`,
       "Store the samples as .npy, which is read in pieces, or use fewer.",
     );
-  return readFileSync(path);
+  return plain(readFileSync(path));
 }
+
+/** The same bytes without Buffer's own methods, which differ from a typed array's. */
+export const plain = (bytes: Uint8Array): Uint8Array =>
+  new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 const cutOff = (path: string, need: number, have: number): Error =>
   dataErrors.bad(

@@ -3,7 +3,7 @@ import path from "node:path";
 import { gunzipSync } from "node:zlib";
 import { dataErrors } from "../shared/errors.ts";
 import { checkLabels, type Dataset, type ModelIo } from "./dataset.ts";
-import { wholeFile } from "./files.ts";
+import { plain, wholeFile } from "./files.ts";
 import { imageDataset } from "./imageFolder.ts";
 import { inMemory, product, type Samples } from "./samples.ts";
 
@@ -46,7 +46,7 @@ function unpacked(file: string): Uint8Array {
   const bytes = wholeFile(file, MAX_FILE_BYTES);
   if (!/\.gz$/i.test(file)) return bytes;
   try {
-    return gunzipSync(bytes, { maxOutputLength: MAX_UNPACKED_BYTES });
+    return plain(gunzipSync(bytes, { maxOutputLength: MAX_UNPACKED_BYTES }));
   } catch (error) {
     throw dataErrors.bad(
       file,

@@ -31,8 +31,8 @@ interface Pair {
   readonly count: number;
   readonly before: ReadonlyMap<string, HostTensor>;
   readonly after: ReadonlyMap<string, HostTensor>;
-  /** Rows of the outputs' first dimension; `count` of them are samples. */
-  readonly rows: number;
+  /** Rows that each was fed; the first `count` of them are samples, the rest fills a fixed batch. */
+  readonly rows: readonly [before: number, after: number];
 }
 
 /**
@@ -73,7 +73,7 @@ async function* onSynthetic(
   for (let seed = 0; seed < samples; seed++)
     yield {
       count: 1,
-      rows: 1,
+      rows: [1, 1],
       before: await before.run(syntheticFeeds(before.inputs, seed, sizes)),
       after: await after.run(syntheticFeeds(after.inputs, seed, sizes)),
     };
@@ -94,7 +94,7 @@ async function* onData(
     if (other.done === true) return;
     yield {
       count: batch.count,
-      rows: batch.rows,
+      rows: [batch.rows, other.value.rows],
       before: await before.run(batch.feeds),
       after: await after.run(other.value.feeds),
     };
@@ -191,12 +191,11 @@ function addPair(
 ): void {
   const a = toNumbers(before);
   const b = toNumbers(after);
-  if (a.length !== b.length) {
+  const size = a.length / pair.rows[0];
+  if (b.length / pair.rows[1] !== size) {
     sums.noise = NaN;
     return;
   }
-  // A padded batch repeats its last sample; outputs without a batch dimension belong to one sample.
-  const size = a.length / pair.rows;
   perRow.forEach((row, index) => {
     for (let i = index * size; i < (index + 1) * size; i++) {
       const x = a[i] ?? 0;
