@@ -23,6 +23,9 @@ export interface TensorSink {
   write(data: TensorData): Promise<ByteRange>;
 }
 
+/** Larger than any shape, axes or scalar; steps that hold such bytes stay short in the cache. */
+const INLINE_BYTES = 2048;
+
 export interface RecordingTransaction extends Transaction {
   /** The steps since the last call. */
   takeSteps(): Step[];
@@ -46,7 +49,9 @@ export function beginTransaction(model: Model, sink: TensorSink): RecordingTrans
     },
     uniqueName: (graph, base) => uniqueName(draft.freeze(), graph, base),
     async putTensor(graph, spec, data) {
-      const at = await sink.write(data);
+      // Small values stay in memory, as in a file that was read: shapes are inferred from them.
+      const small = data instanceof Uint8Array && data.length <= INLINE_BYTES;
+      const at = small ? data.slice() : await sink.write(data);
       const sizeBytes = checkedSize(spec, at.length);
       record({
         kind: "putTensor",

@@ -21,11 +21,13 @@ import {
 } from "./facts.ts";
 
 /**
- * New tensors of one subexpression may exceed the constants they replace by this much. Shape
- * arithmetic stays far below; a ResNet-50 whose weights are ConstantOfShape nodes would go from
- * 80 KB to 102 MB.
+ * A subexpression is folded only where the file does not grow for it: its new tensors may exceed the
+ * constants that they replace by what its nodes take in the file (60 to 250 bytes each, with names),
+ * and never by more than the cap. Shape arithmetic stays far below; the transposed copy of a tied
+ * embedding does not, nor a ResNet-50 whose weights are ConstantOfShape nodes (80 KB to 102 MB).
  */
-export const MAX_GROWTH_BYTES = 64 * 1024;
+const NODE_BYTES = 128;
+const MAX_GROWTH_BYTES = 64 * 1024;
 /** What is computed on the way may not exceed this, in bytes per value. */
 const MAX_INTERMEDIATE_BYTES = 64 * 1024 * 1024;
 
@@ -65,11 +67,12 @@ export function findSubexpressions(model: Model): {
     for (const nodes of connected(graph, foldableNodes(model, graph))) {
       const candidate = describe(model, graph, nodes);
       const grown = candidate.outputs.reduce((sum, o) => sum + o.sizeBytes, -candidate.freedBytes);
-      if (grown <= MAX_GROWTH_BYTES) found.push(candidate);
+      const limit = Math.min(MAX_GROWTH_BYTES, NODE_BYTES * nodes.length);
+      if (grown <= limit) found.push(candidate);
       else
         skipped.push({
           name: candidate.name,
-          reason: `folding its constant inputs would add ${grown} bytes, more than ${MAX_GROWTH_BYTES}`,
+          reason: `folding ${nodes.length} constant node${nodes.length > 1 ? "s" : ""} would add ${grown} bytes, more than the ${limit} allowed`,
         });
     }
   return { found, skipped };

@@ -1,6 +1,6 @@
 /** Nodes that compute what an earlier node of their graph has computed (common subexpressions). */
-import type { Attribute, GraphNode, Model } from "../../../core/model.ts";
-import { isOutput, isStandard, NOT_REPEATABLE, type Removal } from "./facts.ts";
+import type { Attribute, Graph, GraphNode, Model } from "../../../core/model.ts";
+import { isOutput, isStandard, NOT_REPEATABLE, provenShapes, type Removal } from "./facts.ts";
 
 export function findRepeats(model: Model): readonly Removal[] {
   return [...model.graphs.values()].flatMap((graph) => {
@@ -8,7 +8,7 @@ export function findRepeats(model: Model): readonly Removal[] {
     const same = new Map<string, string>();
     const remove: GraphNode[] = [];
     for (const node of graph.nodes) {
-      const key = keyOf(node, (name) => same.get(name) ?? name);
+      const key = symbolicKey(model, graph, node) ?? keyOf(node, (name) => same.get(name) ?? name);
       if (key === null) continue;
       const earlier = first.get(key);
       if (!earlier) {
@@ -23,6 +23,20 @@ export function findRepeats(model: Model): readonly Removal[] {
     }
     return remove.length === 0 ? [] : [{ path: graph.path, remove, rewire: [...same] }];
   });
+}
+
+/**
+ * Sizes of dynamic dimensions, by what they are: exporters ask many values of the same size for it.
+ * One symbol is one size throughout a model (ONNX), and only those of graph inputs count here.
+ */
+function symbolicKey(model: Model, graph: Graph, node: GraphNode): string | null {
+  const [name = "", ...others] = node.outputs;
+  if (!isStandard(node) || others.length > 0 || name === "") return null;
+  const shapes = provenShapes(model);
+  const elements = shapes.elementsOf(graph.path, name);
+  if (!elements?.some((e) => typeof e === "string") || elements.includes(null)) return null;
+  const type = shapes.dtypeOf(graph.path, name)?.name;
+  return JSON.stringify([type, shapes.shapeOf(graph.path, name), elements]);
 }
 
 /** Equal for nodes that give equal values; null for those that cannot be compared. */

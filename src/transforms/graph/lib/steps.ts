@@ -114,13 +114,16 @@ export async function storeConstant(
   ctx: WorkContext,
 ): Promise<void> {
   tx.replaceNodes(path, { remove: [node], insert: [] });
-  if (source instanceof Uint8Array) await tx.putTensor(path, { name, dtype, shape }, source);
+  const spec = { name, dtype, shape };
+  if (source instanceof Uint8Array) await tx.putTensor(path, spec, source);
+  else if (source.sizeBytes <= PIECE_BYTES)
+    await tx.putTensor(path, spec, await ctx.readBytes(source, 0, source.sizeBytes));
   else {
     const pieces = async function* (): AsyncGenerator<Uint8Array> {
       for (let at = 0; at < source.sizeBytes; at += PIECE_BYTES)
         yield ctx.readBytes(source, at, Math.min(PIECE_BYTES, source.sizeBytes - at));
     };
-    await tx.putTensor(path, { name, dtype, shape }, pieces());
+    await tx.putTensor(path, spec, pieces());
   }
 }
 
