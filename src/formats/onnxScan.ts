@@ -14,8 +14,10 @@ import { varintBytes, type WireReader } from "./wire.ts";
 
 /** 64 subgraphs inside one another are graph, node and attribute each, and some for the rest. */
 const MAX_DEPTH = 3 * 64 + 16;
-/** Fields in one file. The largest real graphs have some 10^5 nodes of about 30 fields. */
-const MAX_FIELDS = 40_000_000;
+/** Fields in one file. Tree ensembles store each number as one; the largest have some 10^7. */
+const MAX_FIELDS = 20_000_000;
+/** Messages take some 500 bytes each in memory. The largest real graphs have some 10^5 nodes of ten. */
+const MAX_MESSAGES = 3_000_000;
 
 /** One occurrence of a data field in a TensorProto. */
 export interface DataField {
@@ -64,6 +66,7 @@ export function rewriteTensors(
   const edits: Edit[] = [];
   const trail: string[] = [];
   let fields = 0;
+  let messages = 0;
   const place = (field: FieldShape | undefined, number: number): string =>
     [...trail, field?.name ?? `field ${number}`].join(".");
 
@@ -140,8 +143,14 @@ export function rewriteTensors(
           `${place(field, number)} has the wire type ${wire}`,
         );
       if (field?.message) {
-        if (++fields > MAX_FIELDS)
-          throw formatErrors.tooLarge(path, "the number of fields", fields, MAX_FIELDS, TOO_MANY);
+        if (++messages > MAX_MESSAGES)
+          throw formatErrors.tooLarge(
+            path,
+            "the number of messages",
+            messages,
+            MAX_MESSAGES,
+            TOO_MANY,
+          );
         growth += walkChild(field, field.message, end);
         continue;
       }
@@ -224,5 +233,5 @@ export function rewriteTensors(
 
 /** For error texts only. */
 const MAX_NAME = 200;
-const TOO_MANY = "So many fields do not fit in memory; no known exporter writes such a graph.";
+const TOO_MANY = "So many do not fit in memory; no known exporter writes such a graph.";
 const TOO_DEEP = "Subgraphs may lie up to 64 deep inside one another.";
