@@ -60,6 +60,8 @@ export interface Case {
   readonly errorDb?: number;
   /** A plan may not foresee all that goes: its size is then an upper bound. */
   readonly sizes?: "exact" | "atMost";
+  /** Initializers that were listed as inputs too (before IR 4) need not be any more. */
+  readonly inputsMayGo?: boolean;
   /** Integer inputs are drawn from [0, this). Default 4. */
   readonly below?: number;
   /** Size of symbolic dimensions. Default 3. */
@@ -156,14 +158,13 @@ const environment = (scratch: Scratch): EngineEnv =>
     computing: { evaluateConstant },
   });
 
-/** The same model, in which reading a float tensor is an error. */
+/** The same model with its weights out of reach: in a file that does not exist, small ones too. */
 function unreadable(model: Model): Model {
-  const sealed = (tensor: Tensor): Tensor =>
-    tensor.dtype.kind !== "float"
-      ? tensor
-      : Object.defineProperty({ ...tensor }, "at", {
-          get: () => assert.fail(`the plan reads the weight "${tensor.name}"`),
-        });
+  const sealed = (tensor: Tensor): Tensor => {
+    const { dtype, sizeBytes } = tensor;
+    const isWeight = dtype.kind === "float" && tensor.shape.length > 1;
+    return isWeight ? { ...tensor, at: { file: "", offset: 0, length: sizeBytes } } : tensor;
+  };
   const graphs = [...model.graphs].map(([key, graph]): [string, Graph] => [
     key,
     {
@@ -238,14 +239,16 @@ async function checkOutputs(one: Case, before: string, after: string): Promise<v
   const original = await createSession(before, options);
   const changed = await createSession(after, options);
   try {
-    assert.deepEqual(changed.inputs, original.inputs, "inputs of the model changed");
+    if (one.inputsMayGo !== true)
+      assert.deepEqual(changed.inputs, original.inputs, "inputs of the model changed");
     assert.deepEqual(
       changed.outputs.map((o) => o.name),
       original.outputs.map((o) => o.name),
     );
     const feeds = new Map(original.inputs.map((input, i) => [input.name, feed(one, input, i)]));
     const expected = await original.run(feeds);
-    const got = await changed.run(feeds);
+    const known = new Set(changed.inputs.map((input) => input.name));
+    const got = await changed.run(new Map([...feeds].filter(([name]) => known.has(name))));
     for (const [name, tensor] of expected) {
       const other = got.get(name);
       assert.deepEqual(other?.shape, tensor.shape, name);

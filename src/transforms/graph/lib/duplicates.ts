@@ -7,6 +7,7 @@ import {
   type Model,
   type Tensor,
 } from "../../../core/model.ts";
+import { scopeOf } from "../../../core/scope.ts";
 import { graphsOutsideIn, isOutput, isOverridable } from "./facts.ts";
 
 interface Held {
@@ -32,11 +33,23 @@ function alike(model: Model): readonly (readonly Held[])[] {
       if (group) group.push({ graph, tensor });
       else groups.set(key, [{ graph, tensor }]);
     }
-  return [...groups.values()].filter((group) => group.length > 1);
+  // Every use will say the name that is kept: of one graph's names the shortest.
+  const order = (a: Held, b: Held): number =>
+    a.graph.path.length - b.graph.path.length || a.tensor.name.length - b.tensor.name.length;
+  return [...groups.values()].filter((group) => group.length > 1).map((group) => group.sort(order));
 }
 
 const sees = (inner: GraphPath, outer: GraphPath): boolean =>
   outer.every((part, i) => inner[i] === part);
+
+/** Type, field tags and lengths of an initializer in the file. */
+const TENSOR_BYTES = 12;
+/** A scalar can be smaller than the longer name that its uses would have to spell. */
+function shrinks(model: Model, { graph, tensor }: Held, keep: string): boolean {
+  const uses = scopeOf(model).uses(graph.path, tensor.name).length;
+  const { length } = tensor.name;
+  return uses * (keep.length - length) < tensor.sizeBytes + length + TENSOR_BYTES;
+}
 
 function* pairs(
   model: Model,
@@ -48,7 +61,12 @@ function* pairs(
     const { graph, tensor } = held;
     const first = isOutput(model, graph.path, tensor.name)
       ? undefined
-      : kept.find((k) => sees(graph.path, k.graph.path) && same(k.tensor, tensor));
+      : kept.find(
+          (k) =>
+            sees(graph.path, k.graph.path) &&
+            same(k.tensor, tensor) &&
+            shrinks(model, held, k.tensor.name),
+        );
     if (!first) kept.push(held);
     else
       yield {

@@ -89,10 +89,13 @@ function siteOf(
   if (op !== "MatMul" && op !== "Gemm" && op !== "Gather") return refuseOther(scope, path, node);
   if (!source) {
     const maker = scope.define(path, node.inputs[input] ?? "");
-    if (maker?.kind === "node" && maker.node.op === "DequantizeLinear")
-      return sourceOf(scope, maker.graph.path, maker.node.inputs[0] ?? "")
-        ? "already quantized (DequantizeLinear)"
-        : null;
+    if (maker?.kind === "node") {
+      const held = sourceOf(scope, maker.graph.path, maker.node.inputs[0] ?? "")?.tensor;
+      if (held && maker.node.op === "DequantizeLinear")
+        return "already quantized (DequantizeLinear)";
+      if (weightLike(held))
+        return `its weight is computed from a constant by ${maker.node.op}; only stored matrices are quantized`;
+    }
     return op === "MatMul" && weightLike(sourceOf(scope, path, node.inputs[0] ?? "")?.tensor)
       ? "its constant is the left operand; only constant right operands have a quantized product"
       : null;

@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import clean from "../../../src/transforms/graph/clean.ts";
+import { nodesAsText } from "../../helpers/graphText.ts";
+import { testTechnique } from "../../helpers/harness.ts";
+
+testTechnique(clean, [
+  {
+    name: "a clean graph stays",
+    model: `input x float32 [2, 3]  w = float32 [3, 4] normal  y = MatMul(x, w)  output y float32 [2, 4]`,
+    units: [],
+    skips: {},
+  },
+  {
+    name: "no-ops go, the node that makes an output stays",
+    model: `input x float32 [2, 3]
+      a = Identity(x)  b = Cast(a) { to: 1 }  c = Dropout(b)  d = Transpose(c) { perm: [0, 1] }
+      s = int64 [2] [2, 3]  e = Reshape(d, s)  f = Concat(e) { axis: 0 }  g = Relu(f)
+      y = Identity(g)  output y float32 [2, 3]`,
+    units: ["no-op nodes", "unused"],
+    nodes: ["g = Relu(x)", "y = Identity(g)"],
+    tensors: [],
+  },
+  {
+    name: "what is no no-op",
+    model: `input x float32 [2, 3]
+      a = Cast(x) { to: 6 }  b = Transpose(x) { perm: [1, 0] }  s = int64 [2] [3, 2]
+      c = Reshape(x, s)  output a int32 [2, 3]  output b float32 [3, 2]  output c float32 [3, 2]`,
+    units: [],
+  },
+  {
+    name: "constants held in nodes become initializers",
+    model: `input x float32 [2, 3]  a = Constant() { value: float32 [3] normal }
+      b = Constant() { value_float: 2.5 }  c = Constant() { value_ints: [3, 2] }
+      d = Add(x, a)  e = Mul(d, b)  y = Reshape(e, c)  output y float32 [3, 2]`,
+    units: ["constant nodes"],
+    tensors: ["a float32 [3]", "b float32 []", "c int64 [2]"],
+    nodes: ["d = Add(x, a)", "e = Mul(d, b)", "y = Reshape(e, c)"],
+  },
+  {
+    name: "before IR 4 constants stay in their nodes",
+    model: `ir 3 input x float32 [3]  a = Constant() { value: float32 [3] normal }  y = Add(x, a)
+      output y float32 [3]`,
+    units: [],
+  },
+  {
+    name: "shapes of values of fixed size are known",
+    model: `input x float32 [2, 3, 4]  input z float32 [6, 4]
+      s = Shape(x)  i = int64 [] [2]  d = Gather(s, i)  o = int64 [1] [0]  u = Unsqueeze(d, o)
+      m = int64 [1] [-1]  t = Concat(m, u) { axis: 0 }  r = Reshape(x, t)  y = Add(r, z)
+      output y float32 [6, 4]`,
+    units: ["static shapes", "unused"],
+    nodes: ["r = Reshape(x, t)", "y = Add(r, z)"],
+    tensors: ["t int64 [2]"],
+  },
+  {
+    name: "shapes of dynamic values are computed once",
+    model: `input x float32 [batch, 4]  i = int64 [] [0]  o = int64 [1] [0]  m = int64 [1] [-1]
+      s = Shape(x)  d = Gather(s, i)  u = Unsqueeze(d, o)  t = Concat(u, m) { axis: 0 }
+      a = Reshape(x, t)  r = Relu(a)
+      s2 = Shape(r)  d2 = Gather(s2, i)  u2 = Unsqueeze(d2, o)  t2 = Concat(u2, m) { axis: 0 }
+      y = Reshape(r, t2)  output y float32 [batch, 4]`,
+    units: ["repeated nodes"],
+    check: (model) =>
+      assert.equal(
+        nodesAsText(model.graphs.get("[]")!).filter((n) => n.includes("Shape(")).length,
+        1,
+      ),
+  },
+  {
+    name: "constant subexpressions are computed",
+    model: `input x float32 [4]  a = float32 [4] normal  b = float32 [4] uniform
+      c = Add(a, b)  d = Sqrt(b)  e = Mul(c, d)  y = Add(x, e)  output y float32 [4]`,
+    units: ["constant e", "unused"],
+    nodes: ["y = Add(x, e)"],
+    tensors: ["e float32 [4]"],
+  },
+  {
+    name: "folding that would grow the file is refused",
+    model: `input x float32 [64, 64]  s = int64 [2] [64, 64]
+      w = ConstantOfShape(s) { value: float32 [1] [0.5] }  y = MatMul(x, w)
+      table = float32 [64, 64] normal  t = Transpose(table) { perm: [1, 0] }  z = MatMul(x, t)
+      v = MatMul(x, table)
+      output y float32 [64, 64]  output z float32 [64, 64]  output v float32 [64, 64]`,
+    units: [],
+    skips: { w: "would add 16368 bytes", t: "would add 16384 bytes" },
+  },
+  {
+    name: "stored codes and random values are not folded",
+    model: `opset 21 ir 10 input x float32 [2, 64]  q = int8 [64, 64] range  s = float32 [] [0.01]
+      w = DequantizeLinear(q, s)  h = MatMul(x, w)
+      f = float16 [64, 64] normal  g = Cast(f) { to: 1 }  y = MatMul(h, g)
+      n = RandomNormal() { shape: [2, 2], seed: 1.0 }  r = Mul(n, n)
+      output y float32 [2, 64]  output r float32 [2, 2]`,
+    units: [],
+    skips: {},
+  },
+  {
+    name: "equal constants are kept once, large ones too",
+    model: `input x float32 [2, 200]
+      a = float32 [200, 200] ones  b = float32 [200, 200] ones  c = float32 [200, 200] normal
+      one = float32 [1] [1]  uno = float32 [1] [1]
+      d = MatMul(x, a)  e = MatMul(d, b)  f = MatMul(e, c)  g = Add(f, one)  y = Mul(g, uno)
+      output y float32 [2, 200]`,
+    sizes: "atMost",
+    units: ["equal constants"],
+    skips: { "repeated nodes": "nothing of the kind" },
+    tensors: ["a float32 [200, 200]", "c float32 [200, 200]", "one float32 [1]"],
+  },
+  {
+    name: "repeated nodes are computed once; outputs keep their names",
+    model: `input x float32 [3]  a = Relu(x)  b = Relu(x)  c = Add(a, b)  d = Add(b, a)
+      e = Add(b, a)  f = Mul(d, e)  g = Relu(x)  y = Sub(c, f)
+      output y float32 [3]  output g float32 [3]`,
+    units: ["repeated nodes"],
+    nodes: ["a = Relu(x)", "c = Add(a, a)", "f = Mul(c, c)", "g = Relu(x)", "y = Sub(c, f)"],
+  },
+  {
+    name: "what reaches no output goes, with its declarations",
+    model: `opset 17 opset com.example 1 input x float32 [3]  a = Relu(x)  b = Exp(a)
+      w = float32 [3] normal  c = Add(b, w)  unused = float32 [9] normal  y = Sqrt(a)
+      value b float32 [3]  value nothing float32 [3]  output y float32 [3]`,
+    units: ["unused", "declarations"],
+    nodes: ["a = Relu(x)", "y = Sqrt(a)"],
+    tensors: [],
+    check: (model) => {
+      assert.ok(!model.opsets.has("com.example"));
+      assert.deepEqual([...model.graphs.get("[]")!.values.keys()].sort(), ["x", "y"]);
+    },
+  },
+  {
+    name: "branches: what they take from outside is kept, what they repeat is shared",
+    model: `input x float32 [3]  input c bool []  w = float32 [3] normal  dead = Exp(x)
+      p = Relu(x)  k = float32 [1] [2]
+      y = If(c) {
+        then_branch: graph { i = Identity(p)  a = Add(i, w)  output a float32 [3] },
+        else_branch: graph {
+          l = float32 [1] [2]  u = Exp(x)  v = Exp(x)  q = Mul(u, v)  b = Mul(q, l)
+          n = Neg(q)  output b float32 [3]
+        }
+      }
+      z = Mul(y, k)  output z float32 [3]`,
+    units: ["no-op nodes", "equal constants", "repeated nodes", "unused"],
+    check: (model) => {
+      const branch = model.graphs.get(JSON.stringify(["y", "else_branch"]))!;
+      assert.deepEqual(nodesAsText(branch), ["u = Exp(x)", "q = Mul(u, u)", "b = Mul(q, k)"]);
+      assert.deepEqual(nodesAsText(model.graphs.get(JSON.stringify(["y", "then_branch"]))!), [
+        "a = Add(p, w)",
+      ]);
+    },
+  },
+]);
