@@ -1,7 +1,7 @@
 /** A data set matched to a model: which array feeds which input, in what batches. */
 import { dtype } from "../shared/dtype.ts";
 import { dataErrors } from "../shared/errors.ts";
-import type { HostData, HostTensor, IoInfo } from "../shared/hostTensor.ts";
+import { toNumbers, type HostData, type HostTensor, type IoInfo } from "../shared/hostTensor.ts";
 import type { MetricName } from "../shared/protocol.ts";
 import { METRICS, type DataTask, type Dataset, type ModelIo } from "./dataset.ts";
 import type { Prepared } from "./preprocess.ts";
@@ -215,10 +215,18 @@ function expectedStreams(dataset: Dataset, io: ModelIo, count: number): Map<stri
         `the model has no output "${name}"`,
         `It has ${names.join(", ")}. Rename one, or use "*" for the first.`,
       );
+    if (samples.dtype === "string")
+      throw dataErrors.bad(
+        samples.path,
+        `outputs.${name}`,
+        "expected outputs are text",
+        "Save the expected numbers.",
+      );
     const stream = perSample(samples, count);
     out.set(output, async (from, to) => {
-      const values = await stream.read(from, to);
-      return Float64Array.from(values as Float64Array, (value) => Number(value) * scale);
+      const data = await stream.read(from, to);
+      const values = toNumbers({ dtype: samples.dtype, shape: [data.length], data });
+      return Float64Array.from(values, (value) => value * scale);
     });
   }
   return out;
@@ -227,7 +235,7 @@ function expectedStreams(dataset: Dataset, io: ModelIo, count: number): Map<stri
 /** Expected values split over the samples: row by row, or all of an array without a sample axis. */
 function perSample(samples: Samples, count: number): Samples {
   if (samples.count === count) return samples;
-  if (samples.dtype !== "string" && samples.count % count === 0)
+  if (samples.count % count === 0)
     return regrouped(samples, count, [samples.count / count, ...samples.shape]);
   throw counts(samples.path, "expected outputs", samples.count, count);
 }

@@ -73,7 +73,7 @@ function readHeader(file: Bytes): Header {
   if (file.sizeBytes < 10) throw bad(file.path, "it is too short");
   const start = file.read(0, Math.min(12, file.sizeBytes));
   const view = new DataView(start.buffer);
-  if (new TextDecoder("latin1").decode(start.subarray(0, 6)) !== "\x93NUMPY")
+  if (latin1(start.subarray(0, 6)) !== "\x93NUMPY")
     throw bad(file.path, "it does not start with the mark of NumPy files");
   const version = start[6] ?? 0;
   if (version < 1 || version > 3) throw bad(file.path, `its format version is ${version}`);
@@ -81,9 +81,8 @@ function readHeader(file: Bytes): Header {
   const length = version === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
   if (length > MAX_HEADER) throw bad(file.path, `its header has ${length} bytes`);
   const dataOffset = 8 + lengthBytes + length;
-  const text = new TextDecoder(version === 3 ? "utf-8" : "latin1").decode(
-    file.read(8 + lengthBytes, length),
-  );
+  const bytes = file.read(8 + lengthBytes, length);
+  const text = version === 3 ? new TextDecoder().decode(bytes) : latin1(bytes);
   const field = (pattern: RegExp, name: string): string => {
     const found = pattern.exec(text)?.[1];
     if (found === undefined) throw bad(file.path, `its header has no readable "${name}"`);
@@ -154,13 +153,15 @@ function decode(header: Header, bytes: Uint8Array, count: number): HostData {
   }
 }
 
+/** One character per byte. TextDecoder's "latin1" is windows-1252, which differs from 0x80 to 0x9f. */
+const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
+
 function decodeText(header: Header, bytes: Uint8Array, count: number): string[] {
-  const latin1 = new TextDecoder("latin1");
   const view = new DataView(bytes.buffer);
   return Array.from({ length: count }, (_, i) => {
     const start = i * header.width;
     if (header.text === "bytes")
-      return latin1.decode(bytes.subarray(start, start + header.width)).replace(/\0+$/, "");
+      return latin1(bytes.subarray(start, start + header.width)).replace(/\0+$/, "");
     let text = "";
     for (let at = start; at < start + header.width; at += 4) {
       const code = view.getUint32(at, !header.swapped);

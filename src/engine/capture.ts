@@ -95,7 +95,7 @@ export async function capture(
         async (session, fetch) => {
           for await (const batch of feeder.batches(feeder.samples, wave.batch)) {
             await breathe(task);
-            const results = fetch.length === 0 ? new Map() : await session.run(batch.feeds, fetch);
+            const results = fetch.length === 0 ? NOTHING : await session.run(batch.feeds, fetch);
             for (const name of wave.values) {
               const tensor = inputs.has(name) ? batch.feeds.get(name) : results.get(name);
               if (tensor) await onBatch(name, tensor, batch);
@@ -224,6 +224,8 @@ async function measure(
     });
   return bytes;
 }
+
+const NOTHING: ReadonlyMap<string, HostTensor> = new Map();
 
 interface Wave {
   readonly values: readonly string[];

@@ -8,9 +8,9 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { InferenceSession, Tensor } from "onnxruntime-node";
-import { dtypeFromOnnx, type DtypeName } from "../shared/dtype.ts";
+import { dtypeFromOnnx } from "../shared/dtype.ts";
 import { engineErrors } from "../shared/errors.ts";
-import type { HostData, HostTensor, IoInfo } from "../shared/hostTensor.ts";
+import type { HostTensor, IoInfo } from "../shared/hostTensor.ts";
 
 export interface SessionOptions {
   /** Threads within an operator; 0 is all cores. */
@@ -108,11 +108,7 @@ export async function createSession(
       try {
         const inputs: Record<string, Tensor> = {};
         for (const [name, tensor] of feeds)
-          inputs[name] = new Tensor(
-            tensor.dtype as Tensor.Type,
-            tensor.data as Tensor.DataType,
-            tensor.shape,
-          );
+          inputs[name] = new Tensor(tensor.dtype as Tensor.Type, tensor.data, tensor.shape);
         const results = await session.run(inputs, fetch);
         return new Map(fetch.map((name) => [name, hostTensor(results[name] as Tensor)]));
       } catch (error) {
@@ -157,16 +153,16 @@ function ioInfo(meta: InferenceSession.ValueMetadata): IoInfo {
   if (!meta.isTensor) return { name: meta.name, dtype: null, shape: [] };
   return {
     name: meta.name,
-    dtype: meta.type as DtypeName,
+    dtype: meta.type,
     // A dimension without a name arrives as "".
     shape: meta.shape.map((dim) => (dim === "" ? null : dim)),
   };
 }
 
 const hostTensor = (tensor: Tensor): HostTensor => ({
-  dtype: tensor.type as DtypeName,
+  dtype: tensor.type,
   shape: tensor.dims,
-  data: tensor.data as HostData,
+  data: tensor.data,
 });
 
 function loadError(path: string, error: unknown): Error {

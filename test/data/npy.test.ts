@@ -38,6 +38,13 @@ for (const fixture of fixtures)
     assert.deepEqual([...part], [...data].slice(size, 2 * size), "a range is a part of the whole");
   });
 
+test("byte strings are one character per byte", async () => {
+  const head = npyBytes([1], Uint8Array.of(0x93));
+  const text = Buffer.from(head).toString("latin1").replace("|u1", "|S1");
+  const samples = npySamples(memoryBytes("x.npy", Buffer.from(text, "latin1")));
+  assert.deepEqual(await samples.read(0, 1), ["\x93"]);
+});
+
 test("a file that is not as its header says is refused by name", () => {
   const good = npyBytes([2, 3], new Float32Array(6));
   const refuse = (bytes: Uint8Array, pattern: RegExp): void => {

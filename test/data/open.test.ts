@@ -151,6 +151,17 @@ test("expected outputs by name or *, with their scale; an array without sample a
   );
 });
 
+test("expected outputs stored as float16 are numbers, not bits", async (t) => {
+  const folder = tempFolder(t);
+  fourSamples(folder);
+  const half = npyBytes([4, 1], Uint8Array.of(0x00, 0x3c, 0x00, 0x40, 0x00, 0x42, 0x00, 0x44));
+  const text = Buffer.from(half).toString("latin1").replace("|u1", "<f2");
+  writeFileSync(path.join(folder, "h.npy"), Buffer.from(text, "latin1"));
+  const json = { inputs: { "*": { file: "x.npy" } }, outputs: { "*": { file: "h.npy" } } };
+  const [batch] = await all(await openData(writeJson(folder, json), VECTOR));
+  assert.deepEqual([...(batch?.expected.get("y") ?? [])], [1, 2, 3, 4]);
+});
+
 test("text: windows that do not overlap, next tokens as labels", async (t) => {
   const folder = tempFolder(t);
   writeFileSync(path.join(folder, "t.txt"), "ab\r\ncabcabc?");
