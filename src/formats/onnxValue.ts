@@ -69,8 +69,9 @@ function isAsRead(value: Value, message: ValueInfoProto): boolean {
 }
 
 function writeType(value: Value): TypeProto | null {
-  if (value.type !== "tensor" || value.dtype?.onnx == null) return null;
-  const tensor = create(TypeProto_TensorSchema, { elemType: value.dtype.onnx });
+  const elemType = value.type === "tensor" ? (value.dtype?.onnx ?? null) : null;
+  if (elemType === null) return null;
+  const tensor = create(TypeProto_TensorSchema, { elemType });
   if (value.shape)
     tensor.shape = create(TensorShapeProtoSchema, {
       dim: value.shape.map((dim) =>

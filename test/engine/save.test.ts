@@ -91,7 +91,7 @@ describe("saving", () => {
   it("stages a complete model and puts it in place by a rename", async () => {
     const seen: number[] = [];
     const task = { ...quiet, progress: (fraction: number) => seen.push(fraction) };
-    const staged = await stage(at("out.onnx"), {}, undefined, task as Task);
+    const staged = await stage(at("out.onnx"), {}, undefined, task);
     assert.equal(existsSync(at("out.onnx")), false);
     assert.deepEqual(Buffer.from(weightOf(staged.path)), Buffer.from(WEIGHT));
     assert.equal(staged.sizeBytes, statSync(staged.path).size);

@@ -1,6 +1,8 @@
 /** Files in memory, made from messages. */
-import { create, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
-import type { ByteRange, Model, Tensor } from "../../src/core/model.ts";
+import assert from "node:assert/strict";
+import { create, fromBinary, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
+import { graphKey, MAIN, mainGraph } from "../../src/core/model.ts";
+import type { ByteRange, Graph, Model, Tensor } from "../../src/core/model.ts";
 import type { SiblingFiles } from "../../src/formats/byteSource.ts";
 import { encodeModel, readModel, type EncodeOptions } from "../../src/formats/index.ts";
 import {
@@ -14,6 +16,30 @@ import { memorySource } from "../../src/formats/wire.ts";
 export type ModelInit = Exclude<MessageInitShape<typeof ModelProtoSchema>, ModelProto>;
 export type GraphInit = Exclude<NonNullable<ModelInit["graph"]>, GraphProto>;
 export type TensorInit = Exclude<NonNullable<GraphInit["initializer"]>[number], TensorProto>;
+
+/** The path of models in memory. */
+export const FILE = "/m.onnx";
+export const decode = (bytes: Uint8Array): ModelProto => fromBinary(ModelProtoSchema, bytes);
+export const same = (a: Uint8Array, b: Uint8Array): void => {
+  assert.ok(Buffer.from(a).equals(Buffer.from(b)));
+};
+export const large = (fill: number, length = 5000): Uint8Array => new Uint8Array(length).fill(fill);
+/** A uint8 tensor of one value. */
+export const weight = (name: string, fill: number, length = 5000): TensorInit => ({
+  name,
+  dataType: 2,
+  dims: [BigInt(length)],
+  rawData: large(fill, length),
+});
+
+/** The model with its main graph changed. */
+export const change = (model: Model, edit: (graph: Graph) => Partial<Graph>): Model => {
+  const graph = mainGraph(model);
+  return {
+    ...model,
+    graphs: new Map([...model.graphs, [graphKey(MAIN), { ...graph, ...edit(graph) }]]),
+  };
+};
 
 export const NO_SIBLINGS: SiblingFiles = { resolve: () => null };
 export const OPTIONS: EncodeOptions = { externalData: "auto", dataName: "m.00000000.data" };
@@ -60,4 +86,11 @@ export function encode(
   }
   if (!out.model) throw new Error("no model was written");
   return { model: out.model, external: out.external };
+}
+
+/** A part of a model without the message it came from. */
+export function bare<T extends { readonly original?: unknown }>(part: T): Omit<T, "original"> {
+  const copy = { ...part };
+  delete (copy as { original?: unknown }).original;
+  return copy;
 }

@@ -18,7 +18,7 @@ import { readModel } from "../../src/formats/index.ts";
 import { memorySource } from "../../src/formats/wire.ts";
 import { byteLength, DTYPES, elementCount, type Dtype } from "../../src/shared/dtype.ts";
 import { FormatError } from "../../src/shared/errors.ts";
-import { bytesOf, encode, NO_SIBLINGS } from "./make.ts";
+import { bare, bytesOf, encode, NO_SIBLINGS } from "./make.ts";
 
 const RUNS = 150;
 const name = fc.string({ unit: "grapheme", minLength: 1, maxLength: 12 });
@@ -98,8 +98,6 @@ const graphOf = (fields: Partial<Graph>): Graph => ({
   ...fields,
 });
 
-const bare = <T extends { readonly original?: unknown }>({ original: _, ...rest }: T): object =>
-  rest;
 /** What must be the same, with the bytes of every tensor. */
 function essence(model: Model, file: string, bytes: Uint8Array): object {
   const graph = mainGraph(model);
@@ -108,7 +106,7 @@ function essence(model: Model, file: string, bytes: Uint8Array): object {
     opsets: [...model.opsets],
     inputs: graph.inputs,
     outputs: graph.outputs,
-    nodes: graph.nodes.map(bare),
+    nodes: graph.nodes.map((n) => bare(n)),
     values: new Map([...graph.values].map(([key, v]) => [key, bare(v)])),
     tensors: new Map(
       [...graph.tensors].map(([key, t]) => [
