@@ -1,4 +1,5 @@
 /** Latency on this machine: paired runs of the models in turn, so that whatever else the machine does hits them alike. */
+import { availableParallelism } from "node:os";
 import path from "node:path";
 import type { HostTensor } from "../shared/hostTensor.ts";
 import type { BenchModel, BenchResult } from "../shared/protocol.ts";
@@ -102,7 +103,10 @@ function result(runners: readonly Runner[], options: BenchOptions): BenchResult 
     };
   });
   const [first, second] = runners;
-  const base = { models, threads: options.threads };
+  const base = {
+    models,
+    threads: options.threads === 0 ? availableParallelism() : options.threads,
+  };
   if (!first || !second) return { ...base, ratio: null, ratioLow: null, ratioHigh: null };
   const ratios = second.timesMs.map((time, run) => time / (first.timesMs[run] ?? 1));
   const { low, high } = bootstrapMedian(ratios);
