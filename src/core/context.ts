@@ -12,8 +12,16 @@ export interface WorkContext {
   readonly kernels: Kernels;
   /** All values as float32. @throws FormatError for string and complex types. */
   readF32(tensor: Tensor): Promise<Float32Array>;
-  /** Rows [from, to) along axis 0 as float32, for tensors too large to hold. */
-  readRowsF32(tensor: Tensor, from: number, to: number): Promise<Float32Array>;
+  /**
+   * Rows [from, to) along axis 0 as float32, for tensors too large to hold. The answer may be the
+   * beginning of `buffer`, so that reading piece by piece needs the memory of one piece.
+   */
+  readRowsF32(
+    tensor: Tensor,
+    from: number,
+    to: number,
+    buffer?: Float32Array,
+  ): Promise<Float32Array>;
   /** The packed bytes [offset, offset + length) of a tensor. */
   readBytes(tensor: Tensor, offset: number, length: number): Promise<Uint8Array>;
   /**

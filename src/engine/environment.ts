@@ -13,7 +13,7 @@ import type { Task } from "../shared/task.ts";
 import { baseKey, entryKey, loadChange, writeChange } from "./changeCache.ts";
 import { computeChange, findTransform } from "./compute.ts";
 import type { EngineEnv, Materialized } from "./env.ts";
-import { fingerprint, openModel, readRange } from "./files.ts";
+import { fingerprint, openModel, readRange, readRangeInto } from "./files.ts";
 import { stageModel } from "./save.ts";
 import { scratchFolder, touch, type Scratch } from "./scratch.ts";
 
@@ -118,12 +118,17 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
       seed: entry.seed ?? 0,
       kernels,
       readF32: (tensor) => Promise.resolve(readF32(tensor)),
-      readRowsF32: (tensor, from, to) => Promise.resolve(readF32(tensor, from, to)),
+      readRowsF32: (tensor, from, to, buffer) => Promise.resolve(readF32(tensor, from, to, buffer)),
       readBytes: (tensor, offset, length) => Promise.resolve(readBytes(tensor, offset, length)),
       evaluateConstant: computing.evaluateConstant,
     });
 
-  function readF32(tensor: Tensor, from?: number, to?: number): Float32Array {
+  function readF32(
+    tensor: Tensor,
+    from?: number,
+    to?: number,
+    buffer?: Float32Array,
+  ): Float32Array {
     const count = elementCount(tensor.shape);
     const rows = tensor.shape[0] ?? 1;
     const perRow = rows === 0 ? 0 : count / rows;
@@ -133,6 +138,20 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
     const length = byteLength(tensor.dtype, last - first);
     if (length === null || tensor.dtype.kind === "complex")
       throw formatErrors.unreadableDtype("the model", tensor.name, tensor.dtype.name);
+    if (tensor.dtype.name === "float32" && !(tensor.at instanceof Uint8Array)) {
+      // Read to where it is wanted: copies, and memory that is new for each piece, took 2 of the 5
+      // CPU seconds of quantizing a model of 1.5 GB.
+      const values =
+        buffer && buffer.length >= last - first
+          ? buffer.subarray(0, last - first)
+          : new Float32Array(last - first);
+      readRangeInto(
+        tensor.at,
+        bitOffset / 8,
+        new Uint8Array(values.buffer, values.byteOffset, length),
+      );
+      return values;
+    }
     if (bitOffset % 8 === 0)
       return kernels.toF32(tensor.dtype, readBytes(tensor, bitOffset / 8, length), last - first);
     // A row of 2-, 4- or 6-bit codes that begins inside a byte: read from a whole byte before it.

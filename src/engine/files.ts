@@ -123,6 +123,18 @@ export function readRange(
   return readExactly(range.file, range.offset + offset, length, "tensor data");
 }
 
+/** Fills `into` from `offset` of the range. @throws FormatError when the file is shorter than the range says. */
+export function readRangeInto(range: ByteRange, offset: number, into: Uint8Array): void {
+  if (offset < 0 || offset + into.length > range.length)
+    throw new RangeError(
+      `bytes ${offset} to ${offset + into.length} of a range of ${range.length}`,
+    );
+  const at = range.offset + offset;
+  const count = readInto(range.file, into, at);
+  if (count < into.length)
+    throw formatErrors.truncated(range.file, at, "tensor data", into.length, count);
+}
+
 /**
  * Files beside a model, confined to its folder: links are followed only to see where they lead.
  * For a model reached through a link, the folder of the link comes first, then that of the file.
