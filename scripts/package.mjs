@@ -54,6 +54,8 @@ try {
       "--ignoreFile",
       ignore,
       "--allow-missing-repository",
+      // There is no public repository that the README's relative links could point into.
+      "--no-rewrite-relative-links",
       "--out",
       output,
     ],

@@ -35,8 +35,7 @@ export function activate(context: vscode.ExtensionContext): void {
     },
     onSelect: (open) => {
       inspector.follow(editor.pageOptions(open));
-      if (open.selection) inspector.reveal();
-      return open.selection !== null;
+      return inspector.visible;
     },
   });
   context.subscriptions.push(
@@ -46,7 +45,7 @@ export function activate(context: vscode.ExtensionContext): void {
       supportsMultipleEditorsPerDocument: true,
     }),
     vscode.window.registerWebviewViewProvider(INSPECTOR_VIEW, inspector),
-    registerCommands({ engine, log, status, editor }),
+    registerCommands({ engine, log, status, editor, inspector }),
     vscode.workspace.onDidGrantWorkspaceTrust(() => editor.refreshAll()),
     onSettingsChange(() => engine.replace()),
   );

@@ -2,7 +2,9 @@
  * The engine as the extension and the command line see it: one ask child that lives as long as it is
  * needed, one job child per running job. Children may die; callers get an answer or a failure.
  */
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { cpus } from "node:os";
+import path from "node:path";
 import type { Doc } from "../shared/doc.ts";
 import { Cancelled, engineErrors, LatheError } from "../shared/errors.ts";
 import type { Answer, EngineApi, Jobs, Params, Queries } from "../shared/protocol.ts";
@@ -61,7 +63,7 @@ export function createClient(options: ClientOptions): EngineClient {
   let lastJob: Promise<unknown> = Promise.resolve();
   let generation = 0;
 
-  async function start(role: "ask" | "job"): Promise<Connection> {
+  function begin(role: "ask" | "job"): Connection {
     const child = forkChild({
       enginePath: options.enginePath,
       config: {
@@ -75,18 +77,25 @@ export function createClient(options: ClientOptions): EngineClient {
     });
     living.add(child);
     child.port.onClose(() => living.delete(child));
-    const client = connect<EngineApi>(child.port);
+    return { child, client: connect<EngineApi>(child.port) };
+  }
+
+  async function greet({ child, client }: Connection): Promise<void> {
     const { version } = await client.call("hello", { version: options.version });
-    if (version !== options.version) {
-      child.kill();
-      throw engineErrors.childGone("start", `version ${version} instead of ${options.version}`);
-    }
-    return { child, client };
+    if (version === options.version) return;
+    child.kill();
+    throw engineErrors.childGone("start", `version ${version} instead of ${options.version}`);
+  }
+
+  async function startAsking(): Promise<Connection> {
+    const connection = begin("ask");
+    await greet(connection);
+    return connection;
   }
 
   function asking(): Promise<Connection> {
     if (!askConnection) {
-      const starting = start("ask");
+      const starting = startAsking();
       askConnection = starting;
       const forget = (): void => {
         if (askConnection === starting) askConnection = null;
@@ -119,7 +128,7 @@ export function createClient(options: ClientOptions): EngineClient {
     // Each round computes one document's missing entries: a diff has two.
     for (let round = 0; ; round++) {
       try {
-        return (await askChild(method, params as never, call));
+        return await askChild(method, params as never, call);
       } catch (error) {
         if (round === 2 || !(error instanceof LatheError) || error.failure.code !== "needs-job")
           throw error;
@@ -152,15 +161,19 @@ export function createClient(options: ClientOptions): EngineClient {
     call: CallOptions,
   ): Promise<Answer<Jobs, K>> {
     if (call.signal?.aborted === true) throw new Cancelled();
-    const { child, client } = await start("job");
+    const connection = begin("job");
+    const { child, client } = connection;
+    const target = params as object;
+    if (isSave(target)) child.port.onClose(() => removeStaging(path.dirname(target.to), child.pid));
     let deadline: NodeJS.Timeout | null = null;
     const endLater = (): void => {
       deadline = setTimeout(() => child.kill(), CANCEL_GRACE_MS);
     };
     call.signal?.addEventListener("abort", endLater);
     try {
-      const answer = client.call(method, params, call);
-      return (await answer);
+      // A child may hang before its first answer too; cancelling ends it all the same.
+      await greet(connection);
+      return await client.call(method, params, call);
     } catch (error) {
       throw isAborted(call.signal) ? new Cancelled() : error;
     } finally {
@@ -197,6 +210,18 @@ export function createClient(options: ClientOptions): EngineClient {
     },
   };
 }
+
+/**
+ * Removes what a child that was ended in the middle of a save left beside its target. The folder's
+ * name is engine/saveTarget.ts's.
+ */
+function removeStaging(folder: string, pid: number): void {
+  if (!existsSync(folder)) return;
+  const left = new RegExp(`^\\.lathe-[0-9a-z]+-${pid}-[0-9a-f]{12}$`);
+  for (const name of readdirSync(folder))
+    if (left.test(name)) rmSync(path.join(folder, name), { recursive: true, force: true });
+}
+const isSave = (params: object): params is { readonly to: string } => "to" in params;
 
 const isAborted = (signal: Signal | undefined): boolean => signal?.aborted === true;
 const isGone = (error: unknown): boolean =>

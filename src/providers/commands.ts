@@ -8,6 +8,7 @@ import type { EngineHost } from "./engine.ts";
 import { commandOf, familiesOf, type CommandFamily } from "./families.ts";
 import { showFailure } from "./failures.ts";
 import { transformFiles, type FileActionOptions } from "./fileActions.ts";
+import type { InspectorProvider } from "./inspector.ts";
 import type { ModelEditorProvider } from "./modelEditor.ts";
 import { isModelPath, pickModel } from "./pickers.ts";
 import type { JobStatus } from "./status.ts";
@@ -17,6 +18,7 @@ export interface CommandOptions extends FileActionOptions {
   readonly log: vscode.LogOutputChannel;
   readonly status: JobStatus;
   readonly editor: ModelEditorProvider;
+  readonly inspector: InspectorProvider;
 }
 
 /** "Quantize", for the titles of questions. */
@@ -31,7 +33,7 @@ const VERBS: Readonly<Record<CommandFamily, string>> = {
 };
 
 export function registerCommands(options: CommandOptions): vscode.Disposable {
-  const { engine, editor, log, status } = options;
+  const { engine, editor, inspector, log, status } = options;
   const register = (id: string, run: (...args: readonly unknown[]) => unknown): vscode.Disposable =>
     vscode.commands.registerCommand(id, async (...args: readonly unknown[]) => {
       try {
@@ -62,6 +64,7 @@ export function registerCommands(options: CommandOptions): vscode.Disposable {
       await engine.clearCache();
       vscode.window.setStatusBarMessage(vscode.l10n.t("Lathe: cache cleared"), 3000);
     }),
+    register("lathe.showInspector", () => inspector.reveal()),
     register("lathe.showLog", () => log.show()),
   );
 }

@@ -28,8 +28,19 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
         { command: commandOf(family, "files"), title, category: "Lathe" },
       ];
     }),
-    { command: "lathe.compare", title: "%command.compare%", category: "Lathe", icon: "$(diff)" },
+    {
+      command: "lathe.compare",
+      title: "%command.compare%",
+      category: "Lathe",
+      icon: "$(git-compare)",
+    },
     { command: "lathe.compareFiles", title: "%command.compare%", category: "Lathe" },
+    {
+      command: "lathe.showInspector",
+      title: "%command.showInspector%",
+      category: "Lathe",
+      icon: "$(inspect)",
+    },
     { command: "lathe.cancel", title: "%command.cancel%", category: "Lathe" },
     { command: "lathe.restartEngine", title: "%command.restartEngine%", category: "Lathe" },
     { command: "lathe.clearCache", title: "%command.clearCache%", category: "Lathe" },
@@ -51,6 +62,7 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
       group: index === 0 ? "navigation@1" : `1_lathe@${index}`,
     })),
     { command: "lathe.compare", when: MODEL_EDITOR, group: "navigation@2" },
+    { command: "lathe.showInspector", when: MODEL_EDITOR, group: "navigation@3" },
   ];
   const fromExplorer = explorer.map(({ command }) => ({ command, when: "false" }));
   return {

@@ -32,6 +32,7 @@ type Outcome =
       readonly kind: "written";
       readonly input: Doc;
       readonly saved: SaveResult;
+      readonly changed: number;
       readonly skipped: readonly Skip[];
     }
   | { readonly kind: "unchanged"; readonly file: string; readonly skipped: readonly Skip[] }
@@ -121,7 +122,13 @@ async function transformFile(
     },
     { signal, onProgress: (fraction, message) => report(0.7 + fraction * 0.3, message) },
   );
-  return { kind: "written", input, saved, skipped: applied.skipped };
+  return {
+    kind: "written",
+    input,
+    saved,
+    changed: applied.units.length,
+    skipped: applied.skipped,
+  };
 }
 
 function logOutcomes(
@@ -141,14 +148,14 @@ function logOutcomes(
 function outcomeText(outcome: Outcome): string {
   switch (outcome.kind) {
     case "written": {
-      const { input, saved, skipped } = outcome;
+      const { input, saved, changed, skipped } = outcome;
       const before = input.base.fingerprint.sizeBytes;
       const after = saved.sizeBytes;
-      const kept =
+      const counts =
         skipped.length === 0
-          ? ""
-          : `, ${vscode.l10n.t("{0} left as they were", String(skipped.length))}`;
-      return `${path.basename(saved.path)}: ${formatBytes(before)} → ${formatBytes(after)} (${formatPercent(after / before)}), ${formatVerified(saved.verified)}${kept}`;
+          ? vscode.l10n.t("{0} changed", String(changed))
+          : vscode.l10n.t("{0} changed, {1} skipped", String(changed), String(skipped.length));
+      return `${path.basename(saved.path)}: ${formatBytes(before)} → ${formatBytes(after)} (${formatPercent(after / before)}), ${formatVerified(saved.verified)}; ${counts}`;
     }
     case "unchanged": {
       const [first] = groupByReason(outcome.skipped);

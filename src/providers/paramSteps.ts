@@ -1,4 +1,4 @@
-/** A technique's parameters asked one after the other, generated from its schema. */
+/** A technique's parameters as quick picks, generated from its schema. */
 import * as vscode from "vscode";
 import type { ParamValue, ParamValues } from "../shared/doc.ts";
 import { LatheError } from "../shared/errors.ts";
@@ -6,38 +6,49 @@ import { parseParam, readParams, type NumberParam, type Param } from "../shared/
 import type { CatalogEntry } from "../shared/protocol.ts";
 import { failureText } from "./failures.ts";
 
-/** The parameters to use, or null when dismissed. One choice when the defaults will do. */
+/**
+ * The parameters to use, or null when dismissed. One list shows them all: its first line takes them
+ * as they are, any other changes one and comes back.
+ */
 export async function askParams(
   title: string,
   technique: CatalogEntry,
 ): Promise<ParamValues | null> {
   const schema = Object.entries(technique.params);
   const defaults = readParams(technique.id, technique.params, {});
+  const values: Record<string, ParamValue> = { ...defaults };
   if (schema.length === 0) return defaults;
-  const use = {
-    label: vscode.l10n.t("Use defaults"),
-    detail: schema
-      .map(([key, param]) => `${param.title}: ${show(param, defaults[key])}`)
-      .join(" · "),
-  };
-  const change = {
-    label: vscode.l10n.t("Change…"),
-    detail: vscode.l10n.t("Choose each parameter"),
-  };
-  const chosen = await vscode.window.showQuickPick([use, change], {
-    title,
-    placeHolder: technique.summary,
-  });
-  if (!chosen) return null;
-  if (chosen === use) return defaults;
-  const values: Record<string, ParamValue> = {};
-  for (const [index, [key, param]] of schema.entries()) {
-    const step = `${title} (${index + 1}/${schema.length})`;
-    const value = await askParam(technique.id, step, key, param);
-    if (value === null) return null;
-    values[key] = value;
+  for (;;) {
+    const changed = schema.some(([key]) => values[key] !== defaults[key]);
+    const run = {
+      label: changed
+        ? vscode.l10n.t("$(play) Use these settings")
+        : vscode.l10n.t("$(play) Use defaults"),
+      detail: technique.summary,
+      key: null,
+    };
+    const items = schema.map(([key, param]) => ({
+      label: `$(edit) ${param.title}`,
+      description: `${show(param, values[key])}${values[key] === defaults[key] ? "" : vscode.l10n.t(" (changed)")}`,
+      key,
+    }));
+    const separator = {
+      label: vscode.l10n.t("change"),
+      kind: vscode.QuickPickItemKind.Separator,
+      key: null,
+    };
+    const chosen = await vscode.window.showQuickPick([run, separator, ...items], {
+      title,
+      placeHolder: vscode.l10n.t("Press Enter to start, or choose a parameter to change it"),
+    });
+    if (!chosen) return null;
+    if (chosen.key === null) return readParams(technique.id, technique.params, values);
+    const { key } = chosen;
+    const param = technique.params[key];
+    const value = param ? await askParam(technique.id, title, key, param) : null;
+    // Dismissed: back to the list, with this parameter as it was.
+    if (value !== null) values[key] = value;
   }
-  return readParams(technique.id, technique.params, values);
 }
 
 /** A value as people read it: with its unit, flags as words. */

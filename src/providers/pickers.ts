@@ -111,8 +111,10 @@ function traits(technique: CatalogEntry): string {
 const isBeside = (file: string, near: string | undefined): boolean =>
   near !== undefined && path.dirname(file) === path.dirname(near);
 
-const folderOf = (file: string): string =>
-  vscode.workspace.asRelativePath(
-    path.dirname(file),
-    (vscode.workspace.workspaceFolders ?? []).length > 1,
-  );
+/** The folder as the workspace names it; "" for the workspace's own. */
+function folderOf(file: string): string {
+  const folder = path.dirname(file);
+  const { workspaceFolders = [] } = vscode.workspace;
+  const isOnly = workspaceFolders.length === 1 && workspaceFolders[0]?.uri.fsPath === folder;
+  return isOnly ? "" : vscode.workspace.asRelativePath(folder, workspaceFolders.length > 1);
+}

@@ -41,7 +41,6 @@ class Window {
     this.context = context;
     this.errors = errors;
     this.screenshots = screenshots;
-    this.menuReady = false;
   }
 
   close() {
@@ -109,12 +108,6 @@ class Window {
   toast(text) {
     return this.page.locator(".notification-toast").filter({ hasText: text });
   }
-  async dismissToasts() {
-    await this.page.keyboard.press("F1");
-    await this.page.keyboard.press("Escape");
-    await this.palette("Notifications: Clear All Notifications");
-  }
-
   /** The page of the visible model editor that contains `selector`. */
   async editor(selector = "lathe-editor") {
     return this.#frame(selector);
@@ -143,13 +136,21 @@ class Window {
     }
   }
 
-  /** Opens a model from the explorer, once its editor is known to VS Code. */
+  /**
+   * Waits until VS Code knows the extension. Before that a model opens as text, and the try to open
+   * a menu that is not there yet loses the selection.
+   */
+  async ready(name) {
+    await this.openMenu(name, "Compare with…");
+    await this.page.keyboard.press("Escape");
+  }
+
+  /** A button at the right of the editor's tabs. */
+  async titleButton(name) {
+    await this.page.locator(".editor-actions").getByRole("button", { name }).click();
+  }
+
   async open(name) {
-    if (!this.menuReady) {
-      await this.openMenu(name, "Compare with…");
-      await this.page.keyboard.press("Escape");
-      this.menuReady = true;
-    }
     await this.page.mouse.move(900, 850);
     await this.row(name).dblclick();
     await this.tab(name).waitFor();
@@ -165,6 +166,7 @@ class Window {
   async closeEditors() {
     await this.palette("View: Revert and Close Editor");
     await this.palette("View: Close All Editors");
+    await this.palette("Notifications: Clear All Notifications");
   }
 
   /** Switches a model editor to one of its pages. */

@@ -1,7 +1,14 @@
 /** The workspace of the tests: copies of the examples' models, one for each flow that changes it. */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 
@@ -19,6 +26,7 @@ const COPIES = {
     "cancel.onnx",
     "killed.onnx",
     "exit.onnx",
+    "git.onnx",
     "outside.onnx",
     "themes.onnx",
   ],
@@ -40,6 +48,12 @@ export function makeWorkspace(folder) {
 
 export const sizeOf = (file) => statSync(file).size;
 export const digestOf = (file) => createHash("sha256").update(readFileSync(file)).digest("hex");
+
+/**
+ * Changes a model as another program might: an unknown field at the end (number 15, two bytes long).
+ * Still a model, and another one; 4 bytes longer.
+ */
+export const changeFile = (file) => appendFileSync(file, Buffer.from([0x7a, 0x02, 0x68, 0x69]));
 
 /** Loads the model in onnxruntime and runs it once on zeros; the names of its outputs. */
 export async function runModel(file) {

@@ -44,6 +44,18 @@ export async function holdNextJob(root) {
   return pid;
 }
 
+/** Stops the next job's child dead once it has begun to write beside its target. */
+export async function holdNextSave(root, folder) {
+  const pid = await nextChild(root, "job");
+  const deadline = Date.now() + DEADLINE_MS;
+  while (!readdirSync(folder).some((name) => name.startsWith(".lathe-"))) {
+    if (Date.now() > deadline) throw new Error("no save wrote anything");
+    await sleep(1);
+  }
+  process.kill(pid, "SIGSTOP");
+  return pid;
+}
+
 export function isAlive(pid) {
   try {
     process.kill(pid, 0);

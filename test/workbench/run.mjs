@@ -2,7 +2,7 @@
  * All tests in a real VS Code: in the extension host (`suite/`), and by mouse and keyboard with the
  * packaged extension (`ui.mjs`). Needs `npm run build` before. Ends with "N passed, N failed".
  *
- * `--only TEXT` runs the flows whose names contain TEXT; `--vsix FILE` takes a package that is there.
+ * `--only PATTERN` runs the flows whose names match (`host` is the first tier); `--vsix FILE` takes a package that is there.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -15,7 +15,7 @@ const option = (name) => {
   const at = process.argv.indexOf(name);
   return at < 0 ? null : process.argv[at + 1];
 };
-const only = option("--only");
+const only = option("--only") === null ? null : new RegExp(option("--only"));
 const screenshots = path.join(root, "out/screenshots");
 const results = [];
 const report = (name, error, ms) => {
@@ -48,8 +48,8 @@ try {
   closing.push(() => browser.close());
   mkdirSync(screenshots, { recursive: true });
   const options = { browser, temp, vsix, screenshots, only, makeWorkspace, report, closing };
-  if (only === null || only === "host") await runExtensionHost(options);
-  if (only !== "host") await runSessions(options);
+  if (only === null || only.test("host")) await runExtensionHost(options);
+  await runSessions(options);
 } catch (error) {
   report("the workbench starts", error, 0);
 } finally {

@@ -14,7 +14,7 @@ const SESSIONS = [
 export async function runSessions(options) {
   const { only } = options;
   for (const session of SESSIONS) {
-    const chosen = session.flows.filter(({ name }) => only === null || name.includes(only));
+    const chosen = session.flows.filter(({ name }) => only === null || only.test(name));
     if (chosen.length > 0) await runSession({ ...session, flows: chosen }, options);
   }
 }
@@ -36,7 +36,11 @@ async function runSession(
     },
   });
   closing.push(server.stop);
-  const open = () => openWindow({ browser, url: server.url, folder, screenshots });
+  const open = async () => {
+    const opened = await openWindow({ browser, url: server.url, folder, screenshots });
+    await opened.ready("cnn.onnx");
+    return opened;
+  };
   let window = await open();
   for (const flow of session.flows) {
     const started = Date.now();
