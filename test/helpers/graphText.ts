@@ -152,7 +152,7 @@ export function onnxFromText(text: string): Uint8Array {
         return {
           name,
           type: TYPE.strings,
-          strings: items.map((i) => encoder.encode(JSON.parse(i))),
+          strings: items.map((i) => encoder.encode(JSON.parse(i) as string)),
         };
       if (items.some((i) => i.includes(".")))
         return { name, type: TYPE.floats, floats: items.map(Number) };
@@ -160,7 +160,7 @@ export function onnxFromText(text: string): Uint8Array {
     }
     next();
     if (token.startsWith('"'))
-      return { name, type: TYPE.string, s: encoder.encode(JSON.parse(token)) };
+      return { name, type: TYPE.string, s: encoder.encode(JSON.parse(token) as string) };
     return /[.e]/.test(token)
       ? { name, type: TYPE.float, f: Number(token) }
       : { name, type: TYPE.int, i: BigInt(token) };

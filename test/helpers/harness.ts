@@ -254,7 +254,7 @@ async function checkOutputs(one: Case, before: string, after: string): Promise<v
       assert.deepEqual(other?.shape, tensor.shape, name);
       assert.equal(other?.dtype, tensor.dtype, name);
       const bound = one.errorDb ?? Infinity;
-      const db = sqnrDb(toNumbers(tensor), toNumbers(other!));
+      const db = sqnrDb(toNumbers(tensor), toNumbers(other));
       assert.ok(db >= bound, `output ${name}: ${db.toFixed(1)} dB, less than ${bound}`);
     }
   } finally {

@@ -16,6 +16,7 @@ import type { GraphNode, Model } from "../../core/model.ts";
 import type { Unit } from "../../core/plan.ts";
 import { defineTransform } from "../../core/plugin.ts";
 import type { Step } from "../../core/step.ts";
+import { flag } from "../../shared/params.ts";
 import { exactSize, type Skip } from "../../shared/report.ts";
 import { findConstantNodes } from "./lib/constantNodes.ts";
 import { compareDuplicates, findDuplicates } from "./lib/duplicates.ts";
@@ -28,7 +29,9 @@ import {
   constantSteps,
   declarationSteps,
   duplicateSteps,
+  fixedInputs,
   foldSteps,
+  inputSteps,
   removalStep,
   replay,
   staticSteps,
@@ -44,7 +47,8 @@ interface CleanUnit extends Unit {
   /** The constant subexpression to fold. */
   readonly sub?: Subexpression;
 }
-type Pass = "noOps" | "constants" | "static" | "fold" | "equal" | "repeats" | "unused" | "idle";
+type Pass =
+  "inputs" | "noOps" | "constants" | "static" | "fold" | "equal" | "repeats" | "unused" | "idle";
 
 /** What a pass would do to the model that the passes before it leave. */
 interface Planned {
@@ -75,10 +79,16 @@ export default defineTransform({
     suffix: "clean",
     api: 1,
     needsRuntime: true,
-    params: {},
+    params: {
+      fixInitializers: flag({
+        title: "Fix initializers that are inputs",
+        help: "Old exporters list every weight as a graph input too, which keeps it from being changed; this removes them from the inputs, so callers can no longer replace them.",
+        default: false,
+      }),
+    },
   },
 
-  plan(model) {
+  plan(model, { fixInitializers }) {
     const units: CleanUnit[] = [];
     const skipped: Skip[] = [];
     let at = model;
@@ -88,6 +98,7 @@ export default defineTransform({
         at = applySteps(at, steps);
       }
     };
+    if (fixInitializers) run("inputs", planInputs(at));
     run("noOps", planRemoval("no-op nodes", findNoOps(at)));
     run("constants", planConstants(at));
     run("static", planStatic(at));
@@ -110,6 +121,8 @@ export default defineTransform({
   async apply(tx, { pass, sub, name }, _params, ctx) {
     const { model } = tx;
     switch (pass) {
+      case "inputs":
+        return replay(tx, name, inputSteps(model, fixedInputs(model)));
       case "noOps":
         return replay(tx, name, findNoOps(model).map(removalStep));
       case "constants":
@@ -134,6 +147,13 @@ export default defineTransform({
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 const NO_BYTES = { sizeBefore: 0, sizeAfter: 0 };
+
+function planInputs(model: Model): Planned[] {
+  const fixed = fixedInputs(model);
+  if (fixed.length === 0) return [];
+  const detail = `${fixed.length} initializers are no inputs any more`;
+  return [{ name: "inputs", nodes: [], detail, ...NO_BYTES, steps: inputSteps(model, fixed) }];
+}
 
 function planRemoval(name: string, removals: readonly Removal[], open = false): Planned[] {
   if (removals.length === 0 && !open) return [];

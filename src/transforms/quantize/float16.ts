@@ -161,7 +161,7 @@ const SCALES_FROM: ReadonlyMap<string, number> = new Map([
 
 function refusal(model: Model, graph: Graph, value: string): string | null {
   if (model.irVersion >= 4 && graph.inputs.includes(value))
-    return "it is also a graph input, so a caller may replace it";
+    return "it is also a graph input, so a caller may replace it (graph.clean can fix it)";
   const path: GraphPath = graph.path;
   for (const { node, input } of scopeOf(model).uses(path, value)) {
     if (node === null) return "it is an output of the graph";
@@ -186,12 +186,13 @@ async function* halves(
   const [rows = 1, ...rest] = tensor.shape;
   const perRow = rest.reduce((a, b) => a * b, 1);
   const step = Math.max(1, Math.floor(CHUNK_VALUES / Math.max(1, perRow)));
+  const buffer = new Float32Array(Math.min(step, rows) * perRow);
   for (let row = 0; row < rows; row += step) {
     const end = Math.min(rows, row + step);
     const values =
       tensor.shape.length === 0
         ? await ctx.readF32(tensor)
-        : await ctx.readRowsF32(tensor, row, end);
+        : await ctx.readRowsF32(tensor, row, end, buffer);
     const bytes = ctx.kernels.fromF32(FLOAT16, values);
     const back = ctx.kernels.toF32(FLOAT16, bytes, values.length);
     for (let i = 0; i < values.length; i++) {

@@ -3,6 +3,9 @@ import clean from "../../../src/transforms/graph/clean.ts";
 import { nodesAsText } from "../../helpers/graphText.ts";
 import { testTechnique } from "../../helpers/harness.ts";
 
+const OVERRIDABLE = `input x float32 [3]  a = float32 [3] normal  b = float32 [3] uniform
+  initializer-input a  initializer-input b  c = Add(a, b)  y = Mul(x, c)  output y float32 [3]`;
+
 testTechnique(clean, [
   {
     name: "a clean graph stays",
@@ -126,6 +129,20 @@ testTechnique(clean, [
       assert.ok(!model.opsets.has("com.example"));
       assert.deepEqual([...model.graphs.get("[]")!.values.keys()].sort(), ["x", "y"]);
     },
+  },
+  {
+    name: "initializers that callers may replace are left alone",
+    model: OVERRIDABLE,
+    units: [],
+  },
+  {
+    name: "initializers are fixed when asked for",
+    model: OVERRIDABLE,
+    params: { fixInitializers: true },
+    inputsMayGo: true,
+    units: ["inputs", "constant c", "unused"],
+    tensors: ["c float32 [3]"],
+    check: (model) => assert.deepEqual(model.graphs.get("[]")!.inputs, ["x"]),
   },
   {
     name: "branches: what they take from outside is kept, what they repeat is shared",

@@ -1,6 +1,6 @@
 /** What the passes found, as steps: recorded in a transaction, or played on a model while planning. */
 import type { ConstantValue, WorkContext } from "../../../core/context.ts";
-import type { Model } from "../../../core/model.ts";
+import { MAIN, mainGraph, type Model } from "../../../core/model.ts";
 import type { Transaction } from "../../../core/plugin.ts";
 import type { Step, StepTensor } from "../../../core/step.ts";
 import { EngineError } from "../../../shared/errors.ts";
@@ -11,6 +11,21 @@ import { currentNodes, type Subexpression } from "./folding.ts";
 import { graphIfPresent, nodeKeys, provenShapes, type Removal } from "./facts.ts";
 import type { StaticValues } from "./staticValues.ts";
 import type { Declarations, Unused } from "./unused.ts";
+
+/** Inputs of the main graph that have a value of their own; before IR 4 the format demands them. */
+export function fixedInputs(model: Model): readonly string[] {
+  const { inputs, tensors } = mainGraph(model);
+  return model.irVersion < 4 ? [] : inputs.filter((name) => tensors.has(name));
+}
+export function inputSteps(model: Model, fixed: readonly string[]): Step[] {
+  const { inputs, outputs } = mainGraph(model);
+  if (fixed.length === 0) return [];
+  const kept = inputs.filter((name) => !fixed.includes(name));
+  return [
+    { kind: "setIo", graph: MAIN, inputs: kept, outputs },
+    ...fixed.map((name): Step => ({ kind: "setValue", graph: MAIN, name, value: null })),
+  ];
+}
 
 type Remove = Extract<Step, { kind: "replaceNodes" }>;
 
@@ -95,6 +110,7 @@ export function replay(tx: Transaction, unit: string, steps: readonly Step[]): S
   for (const step of steps)
     if (step.kind === "dropTensor") tx.dropTensor(step.graph, step.name);
     else if (step.kind === "setValue") tx.setValue(step.graph, step.name, step.value);
+    else if (step.kind === "setIo") tx.setIo(step.graph, step.inputs, step.outputs);
     else if (step.kind === "setOpset") tx.setOpset(step.domain, step.version);
     else if (step.kind === "replaceNodes") {
       const nodes = graphIfPresent(tx.model, step.graph)?.nodes ?? [];

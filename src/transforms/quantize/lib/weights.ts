@@ -172,7 +172,7 @@ function refuseTensor(model: Model, { graph, tensor, name }: Source): string | n
   if (shape.includes(0)) return `its weight [${shape.join(", ")}] is empty`;
   // Before IR 4 every initializer had to be listed as an input, and onnxruntime treats it as constant.
   if (model.irVersion >= 4 && graph.inputs.includes(name))
-    return `its weight "${name}" is also a graph input, so a caller may replace it`;
+    return `its weight "${name}" is also a graph input, so a caller may replace it (graph.clean can fix it)`;
   return null;
 }
 
