@@ -1,14 +1,28 @@
 /** Our own command line as a contender. */
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import { lastJson, measure } from "./process.ts";
 import type { Measured } from "./process.ts";
 
 const CLI = "dist/cli.js";
 
-/** Runs the command line of this checkout. @throws Error when it was not built or fails. */
-export function lathe(...args: readonly string[]): Promise<Measured> {
+/**
+ * Runs the command line of this checkout with an empty cache, so that no run profits from the one
+ * before. @throws Error when it was not built or fails.
+ */
+export async function lathe(...args: readonly string[]): Promise<Measured> {
   if (!existsSync(CLI)) throw new Error(`${CLI} is missing: run npm run build`);
-  return measure({ program: process.execPath, args: [CLI, ...args, "--quiet"] });
+  const scratch = mkdtempSync(path.join(os.tmpdir(), "lathe-bench-scratch-"));
+  try {
+    return await measure({
+      program: process.execPath,
+      args: [CLI, ...args, "--quiet"],
+      env: { LATHE_SCRATCH: scratch },
+    });
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
 }
 
 /** Runs it with `--json` and picks a number out of the answer. @throws Error when it is not there. */
