@@ -30,6 +30,7 @@ class Editor extends LitElement {
         height: 100vh;
       }
       vscode-tabs {
+        --vscode-panel-background: var(--vscode-editor-background);
         display: flex;
         flex: 1;
         flex-direction: column;

@@ -173,6 +173,6 @@ class Report extends LitElement {
 
 function readReport(): HtmlReport | null {
   const content = document.getElementById(REPORT_ELEMENT_ID)?.textContent;
-  return content == null ? null : (JSON.parse(content) as HtmlReport);
+  return content === null || content === undefined ? null : (JSON.parse(content) as HtmlReport);
 }
 customElements.define("lathe-report", Report);

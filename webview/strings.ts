@@ -236,7 +236,7 @@ export const strings = {
     maxAbs: "Max. difference",
     cosine: "Cosine",
     agreement: "Same top class",
-    accuracy: "Accuracy",
+    value: "Value",
     interval: "95 % interval",
     evidence: "Measured on",
     synthetic: "synthetic inputs: this compares the two models, it is no measure of quality",

@@ -78,7 +78,7 @@ export const base = css`
   .page {
     padding: 16px 20px 32px;
   }
-  .page > section,
+  .page > * + *,
   .stack > * + * {
     margin-block-start: 20px;
   }

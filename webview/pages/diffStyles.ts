@@ -36,6 +36,9 @@ export const diffStyles = css`
   .action .row {
     min-height: 40px;
   }
+  dl.facts {
+    align-items: center;
+  }
   .measures {
     display: grid;
     grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr));

@@ -64,8 +64,8 @@ class OptimizePage extends Page {
   });
 
   get #offered(): readonly CatalogEntry[] {
-    const path = this.state.doc.base.path.toLowerCase();
-    const format = path.endsWith(".onnx") ? "onnx" : "safetensors";
+    // The title, not the base: after a save the base is a kept copy with a name of its own.
+    const format = /\.onnx$/i.test(this.state.title) ? "onnx" : "safetensors";
     return techniques.filter((entry) => entry.formats.includes(format));
   }
 
@@ -82,9 +82,8 @@ class OptimizePage extends Page {
   }
 
   #change(id: string, key: string, value: ParamValue | null): void {
-    const draft = { ...this.#drafts[id] };
-    if (value === null) delete draft[key];
-    else draft[key] = value;
+    const others = Object.entries(this.#drafts[id] ?? {}).filter(([name]) => name !== key);
+    const draft = Object.fromEntries(value === null ? others : [...others, [key, value]]);
     this.#drafts = { ...this.#drafts, [id]: draft };
     this.host.remember("optimize.drafts", this.#drafts);
     this.requestUpdate();
@@ -94,7 +93,7 @@ class OptimizePage extends Page {
     const { doc, show } = this.state;
     if (changed.has("state") && JSON.stringify(show) !== JSON.stringify(this.#shown)) {
       this.#shown = show;
-      if (show?.technique != null) this.#choose(show.technique);
+      if (show && show.technique !== null) this.#choose(show.technique);
     }
     const applied = this.#applied;
     if (applied && doc.recipe.length > applied.recipeBefore) applied.seen = true;
@@ -135,7 +134,7 @@ class OptimizePage extends Page {
     const recipeBefore = this.state.doc.recipe.length;
     this.#applied = null;
     this.#dismissed = false;
-    this.#run.ask(`run ${++this.#runs}`, async (_signal) => {
+    this.#run.ask(`run ${++this.#runs}`, async () => {
       const answer = await this.host.client.call("run", { entry: limited });
       this.#applied = answer.applied ? { result: answer.applied, recipeBefore, seen: false } : null;
       this.#dismissed = !answer.applied;

@@ -31,9 +31,13 @@ class SummaryPage extends Page {
         height: 100%;
         overflow-y: auto;
       }
+      .page {
+        max-width: 1240px;
+        container-type: inline-size;
+      }
       .columns {
         display: grid;
-        grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr));
+        grid-template-columns: repeat(2, minmax(0, 1fr));
         gap: 16px;
         align-items: start;
       }
@@ -47,6 +51,11 @@ class SummaryPage extends Page {
       dl.metadata {
         max-height: 240px;
         overflow-y: auto;
+      }
+      @container (max-width: 700px) {
+        .columns {
+          grid-template-columns: minmax(0, 1fr);
+        }
       }
       td.name-cell {
         max-width: 0;
@@ -107,9 +116,11 @@ class SummaryPage extends Page {
         </section>
         ${
           value.format === "onnx"
-            ? html`<section class="card wide">
+            ? html`<section class="card">
                   <h3>${text.inputs}</h3>
                   ${this.#io(value.inputs, text.inputs)}
+                </section>
+                <section class="card">
                   <h3>${text.outputs}</h3>
                   ${this.#io(value.outputs, text.outputs)}
                 </section>

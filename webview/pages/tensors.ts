@@ -34,7 +34,7 @@ const COLUMNS: readonly Column<TensorRow>[] = [
     id: "shape",
     title: text.shape,
     width: "minmax(96px, 1fr)",
-    wideOnly: true,
+    from: 480,
     cell: (row) => formatShape(row.shape),
   },
   {
@@ -43,7 +43,7 @@ const COLUMNS: readonly Column<TensorRow>[] = [
     width: "96px",
     align: "end",
     sortable: true,
-    wideOnly: true,
+    from: 760,
     cell: (row) => formatCount(elementCount(row.shape)),
   },
   {
@@ -58,7 +58,7 @@ const COLUMNS: readonly Column<TensorRow>[] = [
     id: "change",
     title: text.change,
     width: "64px",
-    wideOnly: true,
+    from: 760,
     cell: (row) => (row.change === null ? "" : strings.change[row.change]),
   },
 ];
@@ -157,7 +157,7 @@ class TensorsPage extends Page {
         <div class="tools">
           <vscode-textfield
             type="search"
-            label=${text.filter}
+            .label=${text.filter}
             placeholder=${text.filter}
             .value=${this.#view.filter}
             @input=${(event: Event) =>

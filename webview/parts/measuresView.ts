@@ -17,7 +17,7 @@ import { nameView } from "./name.ts";
 const text = strings.diff;
 
 export function outputsView(outputs: readonly OutputDiff[]): TemplateResult {
-  return html`<section data-testid="outputs">
+  return html`<section class="full" data-testid="outputs">
     <h3>${text.outputs}</h3>
     <div class="scroll-x" tabindex="0" role="region" aria-label=${text.outputs}>
       <table>
@@ -58,14 +58,14 @@ export function accuracyView(before: EvalResult, after: EvalResult): TemplateRes
     </tr>`;
   return html`<section data-testid="accuracy">
     <h3>
-      ${text.accuracy}: ${metricTitle(after.metric)}
+      ${metricTitle(after.metric)}
       <span class="quiet">(${after.better === "lower" ? text.lower : text.higher})</span>
     </h3>
     <table class="narrow">
       <thead>
         <tr>
           <td></td>
-          <th class="num">${metricTitle(after.metric)}</th>
+          <th class="num">${text.value}</th>
           <th class="num">${text.interval}</th>
         </tr>
       </thead>
@@ -166,6 +166,12 @@ export function notesView(notes: readonly string[]): TemplateResult | typeof not
 }
 
 export const measuresStyles = css`
+  .full {
+    grid-column: 1 / -1;
+  }
+  table.narrow + p {
+    margin-top: 8px;
+  }
   table.narrow {
     width: auto;
     min-width: min(100%, 320px);

@@ -103,7 +103,7 @@ function input(
   const range = param.type === "number" ? strings.params.range(param.min, param.max, unit) : "";
   return html`<div class="row">
     <vscode-textfield
-      label=${`${param.title}, ${range}`}
+      .label=${`${param.title}, ${range}`}
       inputmode="decimal"
       ?invalid=${wrong}
       .value=${String(value)}

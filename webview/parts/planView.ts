@@ -103,14 +103,14 @@ function unitColumns(
       id: "op",
       title: text.op,
       width: "minmax(64px, 96px)",
-      wideOnly: true,
+      from: 620,
       cell: (unit) => unit.op,
     },
     {
       id: "detail",
       title: text.detail,
       width: "minmax(120px, 3fr)",
-      wideOnly: true,
+      from: 620,
       cell: (unit) => html`<span class="quiet" title=${unit.detail}>${unit.detail}</span>`,
     },
     {
@@ -131,6 +131,9 @@ function unitColumns(
 }
 
 export const planStyles = css`
+  .compare + p {
+    margin-top: 8px;
+  }
   .units-bar {
     margin: 12px 0 8px;
   }

@@ -42,7 +42,7 @@ const COLUMNS: readonly Column<TensorDiff>[] = [
     width: "80px",
     align: "end",
     sortable: true,
-    wideOnly: true,
+    from: 620,
     cell: (row) => formatBytes(row.bytesBefore),
   },
   {
@@ -66,7 +66,7 @@ const DETAIL: Column<TensorDiff> = {
   id: "detail",
   title: text.detail,
   width: "minmax(100px, 2fr)",
-  wideOnly: true,
+  from: 620,
   cell: (row) => html`<span class="quiet" title=${row.detail}>${row.detail}</span>`,
 };
 

@@ -4,7 +4,7 @@
  * Rows have one height and absolute positions; the active row stays in the page even when scrolled
  * away, else the focus would fall to the body and the next key press would be lost.
  */
-import { LitElement, html, type PropertyValues, type TemplateResult } from "lit";
+import { LitElement, html, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { base } from "../styles.ts";
 import { nameStyles } from "./name.ts";
@@ -17,8 +17,8 @@ export interface Column<Row> {
   readonly width: string;
   readonly align?: "end";
   readonly sortable?: boolean;
-  /** Left out where the table is narrow. */
-  readonly wideOnly?: boolean;
+  /** Left out where the table is narrower than this, in pixels. */
+  readonly from?: number;
   readonly cell: (row: Row, index: number) => unknown;
 }
 
@@ -29,7 +29,6 @@ export interface TableSort {
 
 export const ROW_HEIGHT = 24;
 const OVERSCAN = 10;
-const NARROW_PX = 620;
 
 /** Fires `rows-needed` {from, to}, `row-select` {index}, `row-toggle` {index}, `sort-by` TableSort, `scrolled` {top}. */
 export class VirtualTable<Row> extends LitElement {
@@ -55,7 +54,7 @@ export class VirtualTable<Row> extends LitElement {
 
   #top = 0;
   #height = 400;
-  #narrow = false;
+  #width = 0;
   #active = 0;
   #shown = "";
   readonly #resize = new ResizeObserver(() => this.#measure());
@@ -95,10 +94,9 @@ export class VirtualTable<Row> extends LitElement {
 
   #measure(): void {
     const { clientHeight, clientWidth } = this;
-    const narrow = clientWidth < NARROW_PX;
-    if (clientHeight === this.#height && narrow === this.#narrow) return;
+    if (clientHeight === this.#height && clientWidth === this.#width) return;
     this.#height = clientHeight;
-    this.#narrow = narrow;
+    this.#width = clientWidth;
     this.requestUpdate();
   }
 
@@ -106,7 +104,7 @@ export class VirtualTable<Row> extends LitElement {
     this.#active = Math.max(0, Math.min(this.#active, this.total - 1));
   }
 
-  protected override updated(_changed: PropertyValues): void {
+  protected override updated(): void {
     const [from, to] = this.#window();
     const shown = `${from}:${to}:${this.total}`;
     if (shown === this.#shown) return;
@@ -125,7 +123,7 @@ export class VirtualTable<Row> extends LitElement {
   }
 
   protected override render(): TemplateResult {
-    const columns = this.columns.filter((column) => !(this.#narrow && column.wideOnly === true));
+    const columns = this.columns.filter((column) => (column.from ?? 0) <= this.#width);
     const [from, to] = this.#window();
     const indices: number[] = [];
     for (let i = from; i < to; i++) indices.push(i);
@@ -167,11 +165,12 @@ export class VirtualTable<Row> extends LitElement {
     const kind = column.align === "end" ? "end" : "";
     if (column.sortable !== true)
       return html`<span role="columnheader" class=${kind}>${column.title}</span>`;
+    const arrow = html`<span class="arrow" aria-hidden="true"
+      >${sorted ? (sorted.descending ? "↓" : "↑") : nothing}</span
+    >`;
     return html`<span role="columnheader" class=${kind} aria-sort=${direction}>
       <button @click=${() => this.#sortBy(column.id, sorted)}>
-        ${column.title}<span class="arrow" aria-hidden="true"
-          >${sorted ? (sorted.descending ? "↓" : "↑") : ""}</span
-        >
+        ${column.align === "end" ? [arrow, column.title] : [column.title, arrow]}
       </button>
     </span>`;
   }

@@ -65,8 +65,7 @@ export const tableStyles = css`
   }
   .header .arrow {
     display: inline-block;
-    width: 1em;
-    text-align: center;
+    padding-inline: 2px;
   }
   .data {
     position: absolute;
