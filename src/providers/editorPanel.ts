@@ -6,6 +6,7 @@ import { engineErrors } from "../shared/errors.ts";
 import type { HostApi, HostState, Selection } from "../shared/protocol.ts";
 import type { Handlers } from "../shared/wire.ts";
 import { CATALOG } from "./catalogue.ts";
+import type { Disposable } from "./disposable.ts";
 import { editorApi, KnownDocs } from "./editorApi.ts";
 import type { Engine } from "./engine.ts";
 import type { ModelDocument } from "./modelDocument.ts";
@@ -29,7 +30,7 @@ export interface PanelOptions {
   readonly rememberData: (data: string) => void;
 }
 
-export interface ConnectedPage extends vscode.Disposable {
+export interface ConnectedPage extends Disposable {
   /** Sends the state as it is now. */
   refresh(): void;
   /** Makes the page show something, now or as soon as it is there. */

@@ -15,6 +15,7 @@ import { Cancelled, engineErrors, LatheError } from "../shared/errors.ts";
 import type { ApplyResult, DiffMeasures, SaveResult, TensorDiff } from "../shared/protocol.ts";
 import type { Signal } from "../shared/task.ts";
 import type { CallOptions } from "../shared/wire.ts";
+import type { Disposable } from "./disposable.ts";
 import type { Engine } from "./engine.ts";
 import { removeRecipeFile, sameRecipe } from "./recipe.ts";
 
@@ -150,16 +151,16 @@ export class ModelDocument implements CustomDocument {
     return this.#base.path !== this.path;
   }
 
-  onChange(listener: () => void): { dispose(): void } {
+  onChange(listener: () => void): Disposable {
     this.#changeListeners.add(listener);
     return { dispose: () => this.#changeListeners.delete(listener) };
   }
-  onEdit(listener: (edit: DocumentEdit) => void): { dispose(): void } {
+  onEdit(listener: (edit: DocumentEdit) => void): Disposable {
     this.#editListeners.add(listener);
     return { dispose: () => this.#editListeners.delete(listener) };
   }
 
-  onDispose(listener: () => void): { dispose(): void } {
+  onDispose(listener: () => void): Disposable {
     this.#disposeListeners.add(listener);
     return { dispose: () => this.#disposeListeners.delete(listener) };
   }

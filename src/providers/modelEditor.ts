@@ -5,13 +5,15 @@
 import path from "node:path";
 import * as vscode from "vscode";
 import type { Doc } from "../shared/doc.ts";
-import { LatheError, toFailure } from "../shared/errors.ts";
+import { Cancelled, LatheError, toFailure } from "../shared/errors.ts";
 import type { Selection } from "../shared/protocol.ts";
 import { titleOf } from "./catalogue.ts";
 import { askAboutChange } from "./changedOnDisk.ts";
 import { connectPage, type ConnectedPage, type PanelOptions, type Show } from "./editorPanel.ts";
 import type { Engine } from "./engine.ts";
 import { asEditorError, showFailure, signalOf } from "./failures.ts";
+import { FailedDocument, showFailedDocument } from "./failedDocument.ts";
+import type { Disposable } from "./disposable.ts";
 import { ModelDocument, type Backup, type ModelDocumentOptions } from "./modelDocument.ts";
 import { fetchCopy } from "./remoteCopy.ts";
 
@@ -48,14 +50,16 @@ export interface OpenDocument {
   saving: Promise<void>;
   /** The user chose to overwrite what others wrote. */
   overwrite: boolean;
-  readonly disposables: vscode.Disposable[];
+  readonly disposables: Disposable[];
 }
 
-export class ModelEditorProvider implements vscode.CustomEditorProvider<ModelDocument> {
+type AnyDocument = ModelDocument | FailedDocument;
+
+export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocument> {
   readonly #options: ModelEditorOptions;
   readonly #open = new Map<ModelDocument, OpenDocument>();
   readonly #pendingShow = new Map<string, Show>();
-  readonly #edits = new vscode.EventEmitter<vscode.CustomDocumentEditEvent<ModelDocument>>();
+  readonly #edits = new vscode.EventEmitter<vscode.CustomDocumentEditEvent<AnyDocument>>();
   readonly onDidChangeCustomDocument = this.#edits.event;
 
   constructor(options: ModelEditorOptions) {
@@ -78,7 +82,7 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<ModelDoc
   async openCustomDocument(
     uri: vscode.Uri,
     { backupId }: vscode.CustomDocumentOpenContext,
-  ): Promise<ModelDocument> {
+  ): Promise<AnyDocument> {
     const { engine, context, log } = this.#options;
     try {
       const copy = uri.scheme === "file" ? null : await fetchCopy(uri);
@@ -99,11 +103,25 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<ModelDoc
       return document;
     } catch (error) {
       log.error(String(error));
+      // A backup must not be given up because its file cannot be read at the moment.
+      if (error instanceof LatheError && !(error instanceof Cancelled) && backupId === undefined)
+        return new FailedDocument(uri, error);
       throw asEditorError(error);
     }
   }
 
-  resolveCustomEditor(document: ModelDocument, panel: vscode.WebviewPanel): void {
+  resolveCustomEditor(document: AnyDocument, panel: vscode.WebviewPanel): void {
+    if (document instanceof FailedDocument) {
+      const { engine, context } = this.#options;
+      showFailedDocument(document, panel, context.extensionUri, async () => {
+        if (document.uri.scheme !== "file") throw document.error;
+        await engine.open(document.uri.fsPath);
+        panel.dispose();
+        await document.closed;
+        await vscode.commands.executeCommand("vscode.openWith", document.uri, VIEW_TYPE);
+      });
+      return;
+    }
     const open = this.#entry(document);
     const page = connectPage(panel.webview, panel.onDidDispose, "editor", this.pageOptions(open));
     const tab: Tab = { panel, page };
@@ -176,10 +194,7 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<ModelDoc
     for (const open of this.all) this.refresh(open);
   }
 
-  async saveCustomDocument(
-    document: ModelDocument,
-    token: vscode.CancellationToken,
-  ): Promise<void> {
+  async saveCustomDocument(document: AnyDocument, token: vscode.CancellationToken): Promise<void> {
     const open = this.#entry(document);
     const before = open.saving;
     const saving = (async (): Promise<void> => {
@@ -207,10 +222,11 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<ModelDoc
   }
 
   async saveCustomDocumentAs(
-    document: ModelDocument,
+    saved: AnyDocument,
     destination: vscode.Uri,
     token: vscode.CancellationToken,
   ): Promise<void> {
+    const { document } = this.#entry(saved);
     if (destination.toString() === document.uri.toString())
       return this.saveCustomDocument(document, token);
     const title = vscode.l10n.t("Saving {0}", path.basename(destination.path));
@@ -226,19 +242,19 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<ModelDoc
     }
   }
 
-  async revertCustomDocument(document: ModelDocument): Promise<void> {
+  async revertCustomDocument(document: AnyDocument): Promise<void> {
     try {
-      await document.revert();
+      await this.#entry(document).document.revert();
     } catch (error) {
       throw asEditorError(error);
     }
   }
 
   async backupCustomDocument(
-    document: ModelDocument,
+    document: AnyDocument,
     { destination }: vscode.CustomDocumentBackupContext,
   ): Promise<vscode.CustomDocumentBackup> {
-    const bytes = new TextEncoder().encode(JSON.stringify(document.backup()));
+    const bytes = new TextEncoder().encode(JSON.stringify(this.#entry(document).document.backup()));
     await vscode.workspace.fs.createDirectory(vscode.Uri.joinPath(destination, ".."));
     await vscode.workspace.fs.writeFile(destination, bytes);
     return {
@@ -247,7 +263,7 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<ModelDoc
     };
   }
 
-  #register(document: ModelDocument, disposables: readonly vscode.Disposable[]): void {
+  #register(document: ModelDocument, disposables: readonly Disposable[]): void {
     const open: OpenDocument = {
       document,
       tabs: new Set(),
@@ -276,13 +292,13 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<ModelDoc
     this.#options.onActive(this.active);
   }
 
-  #entry(document: ModelDocument): OpenDocument {
-    const open = this.#open.get(document);
-    if (!open) throw new Error(`${document.path} is not open`);
+  #entry(document: AnyDocument): OpenDocument {
+    const open = document instanceof FailedDocument ? null : this.#open.get(document);
+    if (!open) throw new Error(`${document.uri.path} is not open as a model`);
     return open;
   }
 
-  #watch(open: OpenDocument): vscode.Disposable {
+  #watch(open: OpenDocument): Disposable {
     const { path: file } = open.document;
     const folder = vscode.Uri.file(path.dirname(file));
     const pattern = new vscode.RelativePattern(folder, path.basename(file));

@@ -5,11 +5,12 @@ import path from "node:path";
 import * as vscode from "vscode";
 import { Cancelled } from "../shared/errors.ts";
 import { formatBytes } from "../shared/format.ts";
+import type { Disposable } from "./disposable.ts";
 
 /** Above this the user is asked before everything is read into memory once. */
 const ASK_ABOVE_BYTES = 256e6;
 
-export interface RemoteCopy extends vscode.Disposable {
+export interface RemoteCopy extends Disposable {
   readonly path: string;
   /** Why the document cannot be changed. */
   readonly reason: string;

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
 import type { Port } from "../shared/wire.ts";
+import type { Disposable } from "./disposable.ts";
 
 /** Which part of the bundle a webview shows. */
 export type PageView = "editor" | "inspector";
@@ -37,7 +38,7 @@ export function loadPage(webview: vscode.Webview, extension: vscode.Uri, view: P
 export function webviewPort(
   webview: vscode.Webview,
   onDispose: vscode.Event<void>,
-): Port & vscode.Disposable {
+): Port & Disposable {
   const subscriptions: vscode.Disposable[] = [];
   const closed: ((reason: string) => void)[] = [];
   const close = (): void => {

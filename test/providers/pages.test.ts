@@ -5,6 +5,7 @@ import { servePages } from "../../src/providers/pageSessions.ts";
 import type { BaseFile, Doc, Entry } from "../../src/shared/doc.ts";
 import type { HostState, WebviewApi } from "../../src/shared/protocol.ts";
 import { deferred } from "./fakeEngine.ts";
+import type { Task } from "../../src/shared/task.ts";
 import { connect, type Handlers, type Port } from "../../src/shared/wire.ts";
 
 const base = (path: string): BaseFile => ({
@@ -58,7 +59,7 @@ test("a page that is loaded again gets its own answers and not the earlier page'
       const page = ++pages;
       return {
         ready: () => ({ title: `page ${page}` }) as HostState,
-        summary: (_p: unknown, task: { signal: { addEventListener: Function } }) => {
+        summary: (_p: unknown, task: Task) => {
           task.signal.addEventListener("abort", () => (aborted = true));
           return page === 1 ? slow.promise : ({ path: "second" } as never);
         },

@@ -9,6 +9,7 @@ const MENU_SETTLES_MS = 150;
 /** Our menu items are there once VS Code has read the extension's manifest, soon after the explorer. */
 const MENU_APPEARS_MS = 1500;
 const MENU_TRIES = 12;
+const QUICK_INPUT_MS = 1500;
 
 export const launchBrowser = (executablePath) =>
   chromium.launch({
@@ -92,10 +93,21 @@ class Window {
   }
 
   async palette(command) {
-    await this.page.keyboard.press("F1");
-    await this.quickInput.locator("input[type=text]").first().fill(`>${command}`);
+    const input = this.quickInput.locator("input[type=text]").first();
+    for (let attempt = 1; ; attempt++) {
+      await this.page.keyboard.press("F1");
+      try {
+        await input.waitFor({ timeout: QUICK_INPUT_MS });
+        break;
+      } catch (error) {
+        // The key was lost to something that was just closing.
+        if (attempt === MENU_TRIES) throw error;
+      }
+    }
+    await input.fill(`>${command}`);
     await this.quickInput.locator(".quick-input-list .monaco-list-row").first().waitFor();
     await this.page.keyboard.press("Enter");
+    await input.waitFor({ state: "hidden" });
   }
 
   /** Chooses the entry of a quick pick whose text contains `text`. */
@@ -155,7 +167,7 @@ class Window {
     await this.row(name).dblclick();
     await this.tab(name).waitFor();
     const editor = await this.editor();
-    await editor.locator("vscode-tab-header").first().waitFor();
+    await editor.locator("vscode-tab-header, [data-testid=failure]").first().waitFor();
     return editor;
   }
 

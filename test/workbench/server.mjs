@@ -15,6 +15,8 @@ const READY_MS = 60_000;
 const SETTINGS = {
   // The web workbench would save an edit by itself after a second: no dirty state, no backup.
   "files.autoSave": "off",
+  // Opening a file would take away the selection that a second click is about to extend.
+  "explorer.autoReveal": false,
   "workbench.startupEditor": "none",
   "workbench.secondarySideBar.defaultVisibility": "hidden",
   "chat.disableAIFeatures": true,
