@@ -25,7 +25,7 @@ process.on("SIGINT", () => process.exit(0));
 process.on("SIGTERM", () => process.exit(0));
 process.on("exit", stop);
 
-console.log("Installing VS Code (code-server's build, about 800 MB, once)…");
+console.log("Preparing VS Code (the first time about 800 MB are installed)…");
 installPackages();
 // What it imports is installed only now.
 const { installVsix, startServer } = await import("../test/workbench/server.mjs");

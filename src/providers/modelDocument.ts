@@ -277,11 +277,17 @@ export class ModelDocument implements CustomDocument {
   async revert(): Promise<void> {
     this.cancel();
     if (this.diskState() === "same") this.#recipe = this.#disk.recipe;
-    else await this.#reopen([]);
+    else {
+      await this.#reopen([]);
+      this.#generation++;
+    }
     this.#changed();
   }
 
-  /** Reads the file as others changed it and applies the edits so far to that. */
+  /**
+   * Reads the file as others changed it and applies the edits so far to that. They can be undone as
+   * before: a recipe says what to do, whatever it is done to.
+   */
   async rebase(): Promise<void> {
     this.cancel();
     await this.#reopen(this.#recipe);
@@ -313,7 +319,6 @@ export class ModelDocument implements CustomDocument {
   async #reopen(recipe: readonly Entry[]): Promise<void> {
     const { base } = await this.#engine.open(this.path);
     this.#base = base;
-    this.#generation++;
     this.#recipe = recipe;
     this.#disk = { recipe: [], file: fileStateOf(base) };
   }

@@ -183,6 +183,9 @@ describe("model document", () => {
     assert.deepEqual(recipe(), ["a"]);
     await document.save(save);
     assert.equal(content(), "newer:a");
+    edits[0]?.undo();
+    await document.save(save);
+    assert.equal(content(), "newer:");
   });
 
   test("with a kept base the user may overwrite what others wrote", async () => {

@@ -107,7 +107,11 @@ class Window {
     await input.fill(`>${command}`);
     await this.quickInput.locator(".quick-input-list .monaco-list-row").first().waitFor();
     await this.page.keyboard.press("Enter");
-    await input.waitFor({ state: "hidden" });
+    // Until it is gone, or asks what the command wants to know.
+    for (let wait = 0; wait < 100 && (await input.isVisible()); wait++) {
+      if (!(await input.inputValue()).startsWith(">")) return;
+      await sleep(20);
+    }
   }
 
   /** Chooses the entry of a quick pick whose text contains `text`. */
@@ -169,6 +173,20 @@ class Window {
     const editor = await this.editor();
     await editor.locator("vscode-tab-header, [data-testid=failure]").first().waitFor();
     return editor;
+  }
+
+  /** Puts the keyboard's focus into the page, where no field would take an undo for itself. */
+  async focusPage(editor) {
+    await editor.locator("vscode-tab-header[selected], vscode-tab-header[active]").first().click();
+  }
+
+  /** Save As, with the path typed into the workbench's own file dialog. */
+  async saveAs(file) {
+    await this.palette("File: Save As...");
+    const input = this.quickInput.locator("input[type=text]").first();
+    await input.waitFor();
+    await input.fill(file);
+    await this.page.keyboard.press("Enter");
   }
 
   tab(name, state = "") {

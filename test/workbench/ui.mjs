@@ -112,8 +112,7 @@ export const flows = [
       await editor.locator("lathe-diff").getByText(/ dB/).first().waitFor();
       await window.screenshot("dark-diff");
 
-      const focus = () => editor.locator("vscode-tab-header[data-page=diff]").click();
-      await focus();
+      await window.focusPage(editor);
       await window.page.keyboard.press("Control+z");
       await window.tab("edit.onnx", ":not(.dirty)").waitFor();
       await editor.locator("[data-testid=empty]").waitFor();
@@ -125,7 +124,7 @@ export const flows = [
       assert.notEqual(saved, original);
       assert.ok((await runModel(file)).length > 0);
 
-      await focus();
+      await window.focusPage(editor);
       await window.page.keyboard.press("Control+z");
       await window.tab("edit.onnx", ".dirty").waitFor();
       assert.equal(digestOf(file), saved);
@@ -269,6 +268,67 @@ export const flows = [
       changeFile(file);
       await facts.getByText((size + 4).toLocaleString("en-US")).waitFor();
       await window.tab("outside.onnx", ":not(.dirty)").waitFor();
+    },
+  },
+  {
+    name: "a dirty model whose file was changed by another program: the user decides",
+    async run({ window, folder }) {
+      const file = path.join(folder, "conflict.onnx");
+      const original = digestOf(file);
+      const editor = await window.open("conflict.onnx");
+      await window.run(editor, WEIGHT_ONLY);
+      await editor.locator("[data-testid=result]").waitFor();
+      changeFile(file);
+      const toast = window.toast(/conflict\.onnx was changed by another program/);
+      await toast.getByText("Reload and Apply the Edits Again").waitFor();
+      await sleep(TOAST_FADES_MS);
+      await window.screenshot("dark-conflict");
+      await toast.getByText("Reload and Apply the Edits Again").click();
+      await editor.locator(".banner [data-testid=failure]").waitFor({ state: "detached" });
+      await window.tab("conflict.onnx", ".dirty").waitFor();
+      const changed = digestOf(file);
+      await window.focusPage(editor);
+      await window.page.keyboard.press("Control+s");
+      await window.tab("conflict.onnx", ":not(.dirty)").waitFor();
+      assert.ok((await runModel(file)).length > 0);
+
+      // With the bytes kept at that save, the edits can win over what others wrote.
+      await window.focusPage(editor);
+      await window.page.keyboard.press("Control+z");
+      await window.tab("conflict.onnx", ".dirty").waitFor();
+      changeFile(file);
+      await toast.getByText("Overwrite").click();
+      await window.tab("conflict.onnx", ":not(.dirty)").waitFor();
+      assert.equal(digestOf(file), changed);
+      assert.notEqual(changed, original);
+    },
+  },
+  {
+    name: "revert drops the edits; save as writes another file and refuses another format",
+    async run({ window, folder }) {
+      const file = path.join(folder, "saveas.onnx");
+      const original = digestOf(file);
+      const editor = await window.open("saveas.onnx");
+      await window.run(editor, WEIGHT_ONLY);
+      await window.tab("saveas.onnx", ".dirty").waitFor();
+      await window.palette("File: Revert File");
+      await window.tab("saveas.onnx", ":not(.dirty)").waitFor();
+      await window.showPage(editor, "summary");
+      await editor.getByText("Nothing yet: this is the file as it is on disk.").waitFor();
+
+      await window.run(editor, WEIGHT_ONLY);
+      await window.tab("saveas.onnx", ".dirty").waitFor();
+      await window.saveAs(path.join(folder, "copy.safetensors"));
+      await window.page
+        .getByText(/copy\.safetensors does not end in \.onnx/)
+        .first()
+        .waitFor();
+      await window.page.keyboard.press("Escape");
+      assert.ok(!existsSync(path.join(folder, "copy.safetensors")));
+      await window.saveAs(path.join(folder, "copy.onnx"));
+      await window.tab("copy.onnx", ":not(.dirty)").waitFor();
+      assert.ok((await runModel(path.join(folder, "copy.onnx"))).length > 0);
+      assert.equal(digestOf(file), original);
     },
   },
   {
