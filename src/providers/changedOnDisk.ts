@@ -18,8 +18,8 @@ export async function askAboutChange(
   asking.add(open);
   try {
     const { document } = open;
-    const reload = vscode.l10n.t("Reload, Losing the Edits");
-    const reapply = vscode.l10n.t("Reload and Apply the Edits Again");
+    const reload = vscode.l10n.t("Reload, Drop Edits");
+    const reapply = vscode.l10n.t("Reload, Keep Edits");
     const compare = vscode.l10n.t("Compare");
     const overwrite = vscode.l10n.t("Overwrite");
     const choice = await vscode.window.showWarningMessage(

@@ -93,6 +93,7 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
         },
       ],
     },
+    jsonValidation: [{ fileMatch: "*.lathe.json", url: "./media/recipe.schema.json" }],
     configuration: {
       title: "Lathe",
       properties: {

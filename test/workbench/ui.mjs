@@ -280,10 +280,10 @@ export const flows = [
       await editor.locator("[data-testid=result]").waitFor();
       changeFile(file);
       const toast = window.toast(/conflict\.onnx was changed by another program/);
-      await toast.getByText("Reload and Apply the Edits Again").waitFor();
+      await toast.getByText("Reload, Keep Edits").waitFor();
       await sleep(TOAST_FADES_MS);
       await window.screenshot("dark-conflict");
-      await toast.getByText("Reload and Apply the Edits Again").click();
+      await toast.getByText("Reload, Keep Edits").click();
       await editor.locator(".banner [data-testid=failure]").waitFor({ state: "detached" });
       await window.tab("conflict.onnx", ".dirty").waitFor();
       const changed = digestOf(file);
