@@ -17,6 +17,8 @@ import { strings } from "./strings.ts";
 import { base } from "./styles.ts";
 
 const PAGES: readonly PageId[] = ["summary", "tensors", "optimize", "diff"];
+/** Pages that show a running job in the place where it was started. */
+const OWN_JOB_BAR: ReadonlySet<PageId> = new Set(["optimize", "diff"]);
 const isPage = (value: unknown): value is PageId => PAGES.some((page) => page === value);
 
 class Editor extends LitElement {
@@ -155,7 +157,7 @@ class Editor extends LitElement {
         )}
       </vscode-tabs>
       ${
-        state.job && this.#page !== "optimize"
+        state.job && !OWN_JOB_BAR.has(this.#page)
           ? html`<footer>
               ${jobBar(state.job, () => void this.#host.client.call("cancel", {}))}
             </footer>`

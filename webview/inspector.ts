@@ -4,7 +4,6 @@ import { toFailure, type Failure } from "../src/shared/errors.ts";
 import { formatBytes, formatShape } from "../src/shared/format.ts";
 import type {
   HostState,
-  IoView,
   NodeView,
   Selection,
   TensorRow,
@@ -13,7 +12,8 @@ import type {
 import { getHost } from "./host.ts";
 import { failureView } from "./parts/failureView.ts";
 import { chartStyles } from "./parts/histogram.ts";
-import { nameStyles, nameView } from "./parts/name.ts";
+import { ioList, ioStyles } from "./parts/ioList.ts";
+import { breakableName, nameStyles, nameView } from "./parts/name.ts";
 import { docKey } from "./parts/page.ts";
 import { Question } from "./parts/question.ts";
 import { recipeStyles, recipeView } from "./parts/recipeView.ts";
@@ -32,6 +32,7 @@ class Inspector extends LitElement {
     nameStyles,
     chartStyles,
     recipeStyles,
+    ioStyles,
     css`
       :host {
         display: block;
@@ -43,22 +44,17 @@ class Inspector extends LitElement {
         padding: 12px 14px 24px;
       }
       h2 {
-        margin-bottom: 12px;
         font-size: 1em;
         overflow-wrap: anywhere;
       }
-      h3 {
-        margin-top: 16px;
+      .page > * + * {
+        margin-block-start: 8px;
       }
-      ul.io {
-        padding: 0;
-        list-style: none;
+      .page > h2 {
+        margin-block: 8px;
       }
-      ul.io li {
-        display: flex;
-        flex-wrap: wrap;
-        gap: 0 12px;
-        padding: 2px 0;
+      .page > h3 {
+        margin-block: 16px 4px;
       }
       .empty {
         margin: 24px 16px;
@@ -142,7 +138,7 @@ class Inspector extends LitElement {
   #tensor(name: string, state: HostState): TemplateResult {
     const row = this.#row.value;
     return html`<p class="quiet">${text.tensor}, ${state.title}</p>
-      <h2 class="mono">${name}</h2>
+      <h2 class="mono">${breakableName(name)}</h2>
       ${
         this.#row.failure
           ? failureView(this.#row.failure, () => this.#row.retry())
@@ -165,7 +161,7 @@ class Inspector extends LitElement {
     if (failure) return failureView(failure, () => this.#node.retry());
     if (!value) return html`<span class="skeleton"></span>`;
     return html`<p class="quiet">${text.node}, ${state.title}</p>
-      <h2 class="mono">${value.label}</h2>
+      <h2 class="mono">${breakableName(value.label)}</h2>
       <dl class="facts">
         <dt>${text.operator}</dt>
         <dd class="mono">${value.op}</dd>
@@ -186,9 +182,9 @@ class Inspector extends LitElement {
             </dl>`
       }
       <h3>${text.inputs}</h3>
-      ${this.#io(value.inputs)}
+      ${ioList(value.inputs, text.inputs)}
       <h3>${text.outputs}</h3>
-      ${this.#io(value.outputs)}
+      ${ioList(value.outputs, text.outputs)}
       ${
         value.tensors.length === 0
           ? nothing
@@ -197,19 +193,6 @@ class Inspector extends LitElement {
                 ${value.tensors.map((tensor) => this.#weight(tensor))}
               </ul>`
       }`;
-  }
-
-  #io(values: readonly IoView[]): TemplateResult {
-    return html`<ul class="io">
-      ${values.map((value) =>
-        value.name === ""
-          ? html`<li class="quiet">${text.omitted}</li>`
-          : html`<li>
-              ${nameView(value.name)}
-              <span class="quiet">${value.dtype} ${formatShape(value.shape)}</span>
-            </li>`,
-      )}
-    </ul>`;
   }
 
   #weight(tensor: TensorRow): TemplateResult {
@@ -228,7 +211,7 @@ class Inspector extends LitElement {
   #made(change: TensorRow["change"], state: HostState): TemplateResult {
     if (change === null) return html`<p class="quiet">${text.unchanged}</p>`;
     return html`<p>${text.made[change]}</p>
-      ${recipeView(state.doc.recipe, [])}`;
+      ${recipeView(state.doc.recipe, "not shown")}`;
   }
 }
 customElements.define("lathe-inspector", Inspector);

@@ -95,7 +95,7 @@ export const reportStyles = css`
     margin-inline-end: 8px;
   }
   .meter .track {
-    fill: var(--vscode-editorWidget-background);
+    fill: color-mix(in srgb, var(--vscode-descriptionForeground) 20%, transparent);
   }
   .meter .fill {
     fill: var(--vscode-charts-blue);

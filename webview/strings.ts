@@ -86,7 +86,6 @@ export const strings = {
     details: "Tensor details",
     location: "Stored in",
     at: (file: string, offset: string): string => `${file} at byte ${offset}`,
-    inspect: "Show in inspector",
   },
   stats: {
     title: "Statistics",
@@ -155,7 +154,8 @@ export const strings = {
     nothingToDo: "Nothing to do: no unit is left.",
     preview: "What it would do",
     planning: "Planning…",
-    stale: "Correct the parameters to see a new plan.",
+    stale:
+      "These figures belong to the last valid parameters. Correct the marked values to see a new plan.",
     before: "Now",
     after: "After",
     tensorBytes: "Bytes of all tensors. The plan reads no weights.",
@@ -189,8 +189,8 @@ export const strings = {
     range: (min: number, max: number, unit: string): string => `${min} to ${max}${unit}`,
   },
   diff: {
-    original: "the file as opened",
-    now: "this document now",
+    original: "File as opened",
+    now: "This document now",
     comparing: (before: string, after: string): string => `${before} → ${after}`,
     compareWith: "Compare with…",
     withOriginal: "Compare with the original",

@@ -122,6 +122,7 @@ export const base = css`
     border-radius: 2px;
   }
   button.link {
+    max-width: 100%;
     border: 0;
     padding: 0;
     background: none;
@@ -161,6 +162,9 @@ export const base = css`
     color: var(--vscode-inputValidation-infoForeground, inherit);
     line-height: 1.45;
   }
+  .note .quiet {
+    color: inherit;
+  }
   .note.warning {
     border-color: var(--vscode-inputValidation-warningBorder, var(--line));
     background: var(--vscode-inputValidation-warningBackground, transparent);
@@ -181,15 +185,15 @@ export const base = css`
     justify-content: center;
     margin-top: 16px;
   }
+  /* Text stays readable on every theme: less opacity would fall below its contrast. */
   .busy {
-    opacity: 0.6;
+    opacity: 0.85;
   }
   .skeleton {
     display: block;
     min-height: 1.2em;
     border-radius: 3px;
-    background: var(--vscode-editorWidget-background, transparent);
-    border: 1px solid var(--vscode-contrastBorder, transparent);
+    background: color-mix(in srgb, var(--vscode-descriptionForeground) 16%, transparent);
   }
   @media (prefers-reduced-motion: no-preference) {
     .skeleton {

@@ -56,12 +56,6 @@ export function formatSizeRange(range: SizeRange): string {
   return lowUnit === highUnit ? `${lowNumber}–${high}` : `${low}–${high}`;
 }
 
-/** A size with its sign, for changes: "−1.20 MB", "+3 bytes", "0 bytes". */
-export function formatBytesChange(bytes: number): string {
-  if (bytes === 0) return "0 bytes";
-  return `${bytes < 0 ? "−" : "+"}${formatBytes(Math.abs(bytes))}`;
-}
-
 /** A quotient of two quantities: 0.2834 → "0.283×"; "–" where it is not defined. */
 export function formatRatio(ratio: number | null): string {
   if (ratio === null || !Number.isFinite(ratio)) return "–";

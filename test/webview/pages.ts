@@ -1,21 +1,11 @@
 /** The webview's bundle in a bare Chromium, with the fake host at the other end of its wire. */
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 import { build, type Plugin } from "esbuild";
-import type {
-  Browser,
-  BrowserContextOptions,
-  Page,
-} from "../workbench/node_modules/playwright-core";
+import { chromium, type BrowserContextOptions, type Page } from "playwright-core";
 import { themeCss, type Theme } from "./themes.ts";
 
-/** The driver is installed with the workbench tests, which need it too. */
-const require = createRequire(path.resolve("test/workbench/package.json"));
-const { chromium } =
-  require("playwright-core") as typeof import("../workbench/node_modules/playwright-core");
-
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const ORIGIN = "http://lathe.test";
 
 /** The same policy as in VS Code, and nothing that it would block may be tried. */
@@ -71,23 +61,25 @@ export interface Lab {
   open(options?: OpenOptions): Promise<Page>;
   openHtml(html: string, theme: "light" | "dark"): Promise<Page>;
   /** Everything the pages logged as an error, CSP violations included; empty is right. */
-  readonly problems: readonly string[];
+  readonly problems: string[];
   screenshot(page: Page, name: string): Promise<void>;
   /** Violations of serious or critical impact, as "rule: target". */
   axe(page: Page): Promise<readonly string[]>;
+  closePages(): Promise<void>;
   close(): Promise<void>;
 }
 
 export async function openLab(): Promise<Lab> {
-  const executablePath = CHROMIUM.find((file) => existsSync(file));
-  if (executablePath === undefined)
-    throw new Error("These tests need Chromium: apt-get install --no-install-recommends chromium");
+  // The workbench tests know where Chromium is, and bring it where it is missing.
+  const install = (await import(
+    pathToFileURL(path.resolve("test/workbench/install.mjs")).href
+  )) as { findChromium(): string };
   const [webview, fakeHost] = await Promise.all([
     bundle("webview/main.ts"),
     bundle("test/webview/page/fakeHost.ts"),
   ]);
-  const browser: Browser = await chromium.launch({
-    executablePath,
+  const browser = await chromium.launch({
+    executablePath: install.findChromium(),
     headless: true,
     args: ["--no-sandbox"],
   });
@@ -96,6 +88,7 @@ export async function openLab(): Promise<Lab> {
   const newPage = async (options: BrowserContextOptions): Promise<Page> => {
     const context = await browser.newContext({ ...options, bypassCSP: false });
     const page = await context.newPage();
+    page.setDefaultTimeout(5000);
     page.on("console", (message) => {
       if (message.type() === "error" || message.type() === "warning") problems.push(message.text());
     });
@@ -136,7 +129,6 @@ export async function openLab(): Promise<Lab> {
       const page = await newPage({ viewport: { width: 1000, height: 900 }, colorScheme: theme });
       const file = path.resolve("out/screenshots", `report-${theme}.html`);
       mkdirSync(path.dirname(file), { recursive: true });
-      const { writeFileSync } = await import("node:fs");
       writeFileSync(file, html);
       await page.goto(`file://${file}`);
       return page;
@@ -152,6 +144,9 @@ export async function openLab(): Promise<Lab> {
         "axe.run(document, { resultTypes: ['violations'] }).then((r) => r.violations.filter((v) => v.impact === 'serious' || v.impact === 'critical').flatMap((v) => v.nodes.map((n) => v.id + ': ' + JSON.stringify(n.target) + ' ' + n.failureSummary)))",
       );
       return result as string[];
+    },
+    closePages: async () => {
+      await Promise.all(browser.contexts().map((context) => context.close()));
     },
     close: () => browser.close(),
   };

@@ -153,6 +153,7 @@ class DiffPage extends Page {
             >
             ${pick}
           </div>
+          ${this.state.job ? jobBar(this.state.job, () => this.#cancel()) : nothing}
         </div>
       </div>`;
     return html`<div class="page">
@@ -223,9 +224,8 @@ class DiffPage extends Page {
   #measureView(): TemplateResult {
     const { doc, readOnly, job } = this.state;
     const { value, failure, loading, progress } = this.#measured;
-    const running = loading
-      ? (job ?? { title: text.measuring, fraction: 0, message: "", ...progress })
-      : null;
+    const running =
+      job ?? (loading ? { title: text.measuring, fraction: 0, message: "", ...progress } : null);
     return html`<h3>${text.measures}</h3>
       <dl class="facts">
         <dt>${text.data}</dt>
@@ -243,7 +243,7 @@ class DiffPage extends Page {
             : html`<div class="row">
                 <vscode-button
                   data-testid="measure"
-                  ?disabled=${readOnly !== null || job !== null}
+                  ?disabled=${readOnly !== null}
                   @click=${() => this.#measure()}
                   >${value ? text.measureAgain : text.measure}</vscode-button
                 >

@@ -175,10 +175,10 @@ class OptimizePage extends Page {
             )
           : nothing
       }
-      <section class=${this.#plan.loading ? "busy" : ""} aria-busy=${String(this.#plan.loading)}>
+      <section aria-busy=${String(this.#plan.loading)}>
         <h3>${text.preview}</h3>
         ${problems.size > 0 ? html`<p class="note warning">${text.stale}</p>` : nothing}
-        ${this.#preview()}
+        <div class=${this.#plan.loading ? "busy" : ""}>${this.#preview()}</div>
       </section>`;
   }
 

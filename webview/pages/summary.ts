@@ -1,9 +1,10 @@
 /** The first page: what this file is, what it holds, and what was done to it. */
 import "@vscode-elements/elements/dist/vscode-button/index.js";
 import { css, html, nothing, type TemplateResult } from "lit";
-import { formatBytes, formatCompact, formatCount, formatShape } from "../../src/shared/format.ts";
-import type { IoView, Summary, TensorRow } from "../../src/shared/protocol.ts";
+import { formatBytes, formatCompact, formatCount } from "../../src/shared/format.ts";
+import type { Summary, TensorRow } from "../../src/shared/protocol.ts";
 import { failureView } from "../parts/failureView.ts";
+import { ioList, ioStyles } from "../parts/ioList.ts";
 import { nameStyles, nameView } from "../parts/name.ts";
 import { operatorBars, operatorStyles } from "../parts/operatorBars.ts";
 import { docKey, Page } from "../parts/page.ts";
@@ -25,6 +26,7 @@ class SummaryPage extends Page {
     sizeBarStyles,
     operatorStyles,
     recipeStyles,
+    ioStyles,
     css`
       :host {
         display: block;
@@ -118,11 +120,11 @@ class SummaryPage extends Page {
           value.format === "onnx"
             ? html`<section class="card">
                   <h3>${text.inputs}</h3>
-                  ${this.#io(value.inputs, text.inputs)}
+                  ${ioList(value.inputs, text.inputs)}
                 </section>
                 <section class="card">
                   <h3>${text.outputs}</h3>
-                  ${this.#io(value.outputs, text.outputs)}
+                  ${ioList(value.outputs, text.outputs)}
                 </section>
                 <section class="card">
                   <h3>${text.operators}</h3>
@@ -266,29 +268,6 @@ class SummaryPage extends Page {
     return parts.length === 0
       ? html`<p class="quiet">${strings.none}</p>`
       : partsBar(parts, text.bytesByDtype);
-  }
-
-  #io(values: readonly IoView[], label: string): TemplateResult {
-    if (values.length === 0) return html`<p class="quiet">${strings.none}</p>`;
-    return html`<table aria-label=${label}>
-      <thead>
-        <tr>
-          <th>${text.name}</th>
-          <th>${text.type}</th>
-          <th>${text.shape}</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${values.map(
-          (value) =>
-            html`<tr>
-              <td class="name-cell">${nameView(value.name)}</td>
-              <td>${value.dtype}</td>
-              <td>${formatShape(value.shape)}</td>
-            </tr>`,
-        )}
-      </tbody>
-    </table>`;
   }
 
   #largest(rows: readonly TensorRow[]): TemplateResult {

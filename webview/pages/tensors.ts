@@ -98,9 +98,12 @@ class TensorsPage extends Page {
   });
   readonly #rememberSoon = debounce(200, () => this.host.remember("tensors", this.#view));
   /** Arrow keys pass over rows; only where they rest are values read. */
-  readonly #selectSoon = debounce(120, (row: TensorRow | undefined) => {
-    if (row) this.#select(row);
+  readonly #selectSoon = debounce(120, (index: number) => {
+    this.#wanted = index;
+    this.#selectWanted();
   });
+  /** The row to select as soon as it is there: End goes further than what is loaded. */
+  #wanted: number | null = null;
 
   get #table(): VirtualTable<TensorRow> | null {
     return this.renderRoot.querySelector<VirtualTable<TensorRow>>("lathe-table");
@@ -112,7 +115,13 @@ class TensorsPage extends Page {
     this.requestUpdate();
   }
 
+  #selectWanted(): void {
+    const row = this.#wanted === null ? undefined : this.#rows.rowAt(this.#wanted);
+    if (row) this.#select(row);
+  }
+
   #select(row: TensorRow | null): void {
+    this.#wanted = null;
     this.#selected = row;
     this.host.remember("tensors.selected", row);
     this.requestUpdate();
@@ -126,6 +135,7 @@ class TensorsPage extends Page {
       this.#view = { ...START, filter: this.goTarget.tensor.name };
       this.#select(this.goTarget.tensor);
     }
+    this.#selectWanted();
     const { doc } = this.state;
     const { client } = this.host;
     const { filter, sort, descending } = this.#view;
@@ -213,8 +223,7 @@ class TensorsPage extends Page {
       }
       @rows-needed=${(event: CustomEvent<{ from: number; to: number }>) =>
         this.#rows.need(event.detail.from, event.detail.to)}
-      @row-select=${(event: CustomEvent<{ index: number }>) =>
-        this.#selectSoon(this.#rows.rowAt(event.detail.index))}
+      @row-select=${(event: CustomEvent<{ index: number }>) => this.#selectSoon(event.detail.index)}
       @scrolled=${(event: CustomEvent<{ top: number }>) => {
         this.#view = { ...this.#view, top: event.detail.top };
         this.#rememberSoon();

@@ -129,7 +129,7 @@ export function latencyView(result: BenchResult): TemplateResult {
                     >(${text.interval}: ${formatRatio(ratioLow)} … ${formatRatio(ratioHigh)})</span
                   >`
             }
-            ${latencyVerdict(result)}
+            <span class="tag plain">${latencyVerdict(result)}</span>
           </p>`
     }
     <table class="narrow">
@@ -157,7 +157,7 @@ export function latencyView(result: BenchResult): TemplateResult {
 
 export function notesView(notes: readonly string[]): TemplateResult | typeof nothing {
   if (notes.length === 0) return nothing;
-  return html`<section data-testid="notes">
+  return html`<section class="full" data-testid="notes">
     <h3>${text.notes}</h3>
     <ul>
       ${notes.map((note) => html`<li class="wrap">${note}</li>`)}

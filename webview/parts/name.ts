@@ -2,13 +2,17 @@
 import { css, html, type TemplateResult } from "lit";
 
 /** Shorter names are shown whole. */
-const TAIL_LENGTH = 18;
+const TAIL_LENGTH = 14;
 
 export function nameView(name: string): TemplateResult {
-  const cut = name.length > TAIL_LENGTH + 6 ? tailStart(name) : name.length;
+  if (name.length <= TAIL_LENGTH + 6)
+    return html`<span class="name mono" title=${name}><span class="head">${name}</span></span>`;
+  const cut = tailStart(name);
+  // Two boxes would be read as two words, so that readers get the name in one piece.
   return html`<span class="name mono" title=${name}
-    ><span class="head">${name.slice(0, cut)}</span
-    ><span class="tail">${name.slice(cut)}</span></span
+    ><span class="visually-hidden">${name}</span
+    ><span class="head" aria-hidden="true">${name.slice(0, cut)}</span
+    ><span class="tail" aria-hidden="true">${name.slice(cut)}</span></span
   >`;
 }
 
@@ -19,8 +23,13 @@ function tailStart(name: string): number {
   return earliest;
 }
 
+/** The whole name, with places to break a line after its separators. */
+export const breakableName = (name: string): readonly TemplateResult[] =>
+  name.split(/(?<=[./:_])/).map((piece) => html`${piece}<wbr />`);
+
 export const nameStyles = css`
   .name {
+    position: relative;
     display: inline-flex;
     max-width: 100%;
     min-width: 0;
@@ -28,10 +37,16 @@ export const nameStyles = css`
     white-space: pre;
   }
   .name .head {
+    flex: 0 9999 auto;
+    min-width: 4ch;
     overflow: hidden;
     text-overflow: ellipsis;
   }
+  .name .visually-hidden {
+    user-select: none;
+  }
   .name .tail {
-    flex: none;
+    flex: 0 1 auto;
+    overflow: hidden;
   }
 `;

@@ -63,7 +63,7 @@ export function planView(
     </div>
     <lathe-table
       fit
-      .columns=${unitColumns(excluded, toggle)}
+      .columns=${unitColumns(units, excluded, toggle)}
       .total=${units.length}
       .rowAt=${(index: number) => units[index]}
       .label=${text.unitsLabel}
@@ -76,14 +76,16 @@ export function planView(
 }
 
 function unitColumns(
+  units: readonly UnitView[],
   excluded: ReadonlySet<string>,
   toggle: (unit: UnitView) => void,
 ): readonly Column<UnitView>[] {
+  const exact = units.every(({ sizeAfter }) => sizeAfter.min === sizeAfter.max);
   return [
     {
       id: "include",
       title: "",
-      width: "20px",
+      width: "16px",
       cell: (unit) =>
         html`<input
           type="checkbox"
@@ -96,34 +98,28 @@ function unitColumns(
     {
       id: "name",
       title: text.unit,
-      width: "minmax(120px, 3fr)",
+      width: "minmax(96px, 5fr)",
       cell: (unit) => nameView(unit.name),
     },
-    {
-      id: "op",
-      title: text.op,
-      width: "minmax(64px, 96px)",
-      from: 620,
-      cell: (unit) => unit.op,
-    },
+    { id: "op", title: text.op, width: "88px", from: 960, cell: (unit) => unit.op },
     {
       id: "detail",
       title: text.detail,
-      width: "minmax(120px, 3fr)",
+      width: "minmax(120px, 4fr)",
       from: 620,
       cell: (unit) => html`<span class="quiet" title=${unit.detail}>${unit.detail}</span>`,
     },
     {
       id: "before",
       title: text.unitBefore,
-      width: "84px",
+      width: "68px",
       align: "end",
       cell: (unit) => formatBytes(unit.sizeBefore),
     },
     {
       id: "after",
       title: text.unitAfter,
-      width: "minmax(84px, max-content)",
+      width: exact ? "68px" : "124px",
       align: "end",
       cell: (unit) => formatSizeRange(unit.sizeAfter),
     },

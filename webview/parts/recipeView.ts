@@ -6,30 +6,35 @@ import { paramsText, techniqueTitle } from "../catalog.ts";
 import { strings } from "../strings.ts";
 import { sizeVerdict } from "./sizeBar.ts";
 
-/** @param sizes bytes before the first entry and after each one; null where not known. */
+/** @param sizes bytes before the first entry and after each one; null where not known, and null as a whole while they are awaited. */
 export function recipeView(
   recipe: readonly Entry[],
-  sizes: readonly (number | null)[] | null,
+  sizes: readonly (number | null)[] | "not shown" | null,
 ): TemplateResult {
   return html`<ol class="recipe" data-testid="recipe">
     ${recipe.map((entry, i) => {
-      const before = sizes?.[i] ?? null;
-      const after = sizes?.[i + 1] ?? null;
+      const known = sizes === "not shown" ? null : sizes;
+      const before = known?.[i] ?? null;
+      const after = known?.[i + 1] ?? null;
       const params = paramsText(entry.transform, entry.params);
       return html`<li>
         <strong>${techniqueTitle(entry.transform)}</strong>
         ${params === "" ? nothing : html`<span class="quiet">${params}</span>`}
         ${entry.scope ? html`<span class="quiet">${strings.summary.scoped(entry.scope.length)}</span>` : nothing}
-        <div class="num-line">
-          ${
-            before === null || after === null
-              ? sizes === null
-                ? html`<span class="quiet">…</span>`
-                : nothing
-              : html`${formatBytes(before)} → ${formatBytes(after)}
-                  <span class="quiet">(${sizeVerdict(before, after)})</span>`
-          }
-        </div>
+        ${
+          sizes === "not shown"
+            ? nothing
+            : html`<div class="num-line">
+                ${
+                  before !== null && after !== null
+                    ? html`${formatBytes(before)} → ${formatBytes(after)}
+                        <span class="quiet">(${sizeVerdict(before, after)})</span>`
+                    : sizes === null
+                      ? html`<span class="quiet">…</span>`
+                      : nothing
+                }
+              </div>`
+        }
       </li>`;
     })}
   </ol>`;

@@ -122,7 +122,7 @@ export const sizeBarStyles = css`
     color: var(--quiet);
   }
   .track {
-    fill: var(--vscode-editorWidget-background, transparent);
+    fill: color-mix(in srgb, var(--vscode-descriptionForeground) 20%, transparent);
     stroke: var(--vscode-contrastBorder, transparent);
     vector-effect: non-scaling-stroke;
   }
@@ -145,6 +145,6 @@ export const sizeBarStyles = css`
     fill: var(--vscode-charts-red);
   }
   .hue-quiet {
-    fill: var(--vscode-descriptionForeground);
+    fill: color-mix(in srgb, var(--vscode-descriptionForeground) 65%, transparent);
   }
 `;

@@ -35,11 +35,14 @@ export const skipListStyles = css`
     padding: 4px 0;
   }
   .skips summary {
+    padding-inline-start: 4em;
+    text-indent: -4em;
     overflow-wrap: anywhere;
   }
   .skips .count {
     display: inline-block;
-    min-width: 2.5em;
+    min-width: 2.4em;
+    text-indent: 0;
     font-weight: 600;
   }
   .skips ul {

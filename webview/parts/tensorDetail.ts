@@ -6,6 +6,7 @@ import { formatBytes, formatCount, formatShape } from "../../src/shared/format.t
 import type { TensorRow, TensorStats } from "../../src/shared/protocol.ts";
 import { strings } from "../strings.ts";
 import { failureView } from "./failureView.ts";
+import { breakableName } from "./name.ts";
 import type { Question } from "./question.ts";
 import { statsView } from "./statsView.ts";
 
@@ -18,7 +19,7 @@ export function tensorDetail(
 ): TemplateResult {
   return html`<aside class="detail" tabindex="-1" aria-label=${text.details} data-testid="detail">
     <header>
-      <h2 class="mono">${row.name}</h2>
+      <h2 class="mono">${breakableName(row.name)}</h2>
       <vscode-button secondary @click=${close}>${strings.close}</vscode-button>
     </header>
     ${tensorFacts(row)}
@@ -46,7 +47,9 @@ export function tensorFacts(row: TensorRow): TemplateResult {
       row.usedBy.length === 0
         ? nothing
         : html`<dt>${text.usedBy}</dt>
-            <dd class="mono">${row.usedBy.map((label) => html`<div>${label}</div>`)}</dd>`
+            <dd class="mono">
+              ${row.usedBy.map((label) => html`<div>${breakableName(label)}</div>`)}
+            </dd>`
     }
   </dl>`;
 }

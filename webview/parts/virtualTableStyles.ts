@@ -121,7 +121,7 @@ export const tableStyles = css`
     vertical-align: baseline;
   }
   .meter .track {
-    fill: var(--vscode-editorWidget-background, transparent);
+    fill: color-mix(in srgb, var(--vscode-descriptionForeground) 20%, transparent);
     stroke: var(--vscode-contrastBorder, transparent);
   }
   .meter .fill {

@@ -33,7 +33,7 @@ const original = fake.fakeDoc(
 let state: HostState = {
   doc: scenario === "changed" || scenario === "node" ? { ...original, recipe: [entry] } : original,
   original,
-  title: "sentence-encoder-29.onnx",
+  title: original.base.path.split("/").at(-1) ?? "",
   dirty: scenario === "changed",
   readOnly: scenario === "readonly" ? engineErrors.untrusted().message : null,
   job:

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { calls, goTo, until, type Cases } from "./cases.ts";
+
+export const diffCases: Cases = {
+  "without a change the page says what it is for": async (lab) => {
+    const page = await lab.open();
+    await goTo(page, "Diff");
+    const empty = page.getByTestId("empty");
+    await empty.getByText("Nothing has changed yet").waitFor();
+    await empty.getByRole("button", { name: "Choose a technique" }).click();
+    await page.getByRole("navigation", { name: "Techniques" }).waitFor();
+    assert.ok(!(await calls(page)).some(({ method }) => method === "diffStructure"));
+  },
+
+  "a change shows sizes, graph and tensors at once": async (lab) => {
+    const page = await lab.open({ scenario: "changed" });
+    await goTo(page, "Diff");
+    await page.getByTestId("ratio").locator("visible=true").getByText("0.227×").waitFor();
+    const graph = page.getByTestId("graph-diff");
+    assert.match(
+      await graph.innerText(),
+      /666 nodes unchanged[^]*29 nodes added[^]*1 node changed/,
+    );
+    await graph.getByText("1 node changed").click();
+    await graph.getByText("pooler.dense.weight_dequantized").waitFor();
+    const rows = page.getByTestId("tensor-diff").getByRole("row");
+    assert.match(await rows.nth(1).innerText(), /replaced\s+1\.05 MB\s+164 kB/);
+  },
+
+  "measuring adds SQNR, outputs and speed, and says that there is no data": async (lab) => {
+    const page = await lab.open({ scenario: "changed" });
+    await goTo(page, "Diff");
+    await page.getByTestId("data").getByText("seeded synthetic inputs").waitFor();
+    await page.getByTestId("measure").click();
+    await page.getByTestId("job").getByText("Measuring").waitFor();
+    await page.getByTestId("latency").getByText("0.629×").waitFor();
+    await page.getByTestId("latency").getByText("faster").waitFor();
+    await page.getByTestId("outputs").getByText("27.4 dB").waitFor();
+    assert.equal(await page.getByTestId("accuracy").count(), 0);
+    await page.getByTestId("notes").getByText("accuracy needs data").waitFor();
+    const table = page.getByTestId("tensor-diff");
+    const sqnr = table.getByRole("columnheader", { name: "SQNR" });
+    await sqnr.getByRole("button").click();
+    assert.equal(await sqnr.getAttribute("aria-sort"), "ascending");
+    assert.match(await table.getByRole("row").nth(1).innerText(), /18\.0 dB/);
+  },
+
+  "with data the accuracy has its interval and names the data": async (lab) => {
+    const page = await lab.open({ scenario: "changed" });
+    await goTo(page, "Diff");
+    await page.getByRole("button", { name: "Choose data…" }).click();
+    await page.getByTestId("data").getByText("data/reviews/dataset.json").waitFor();
+    await page.getByText("Also compare speed").click();
+    await page.getByTestId("measure").click();
+    const accuracy = page.getByTestId("accuracy");
+    await accuracy.getByText("90.85 %").waitFor();
+    assert.match(await accuracy.innerText(), /89\.65 % … 91\.95 %/);
+    assert.match(await accuracy.innerText(), /data\/reviews\/dataset\.json, n = 2,000/);
+    assert.equal(await page.getByTestId("latency").count(), 0);
+    // Figures belong to the states they were measured on.
+    await page.evaluate(
+      "fakeHost.emit({ doc: { ...fakeHost.state().doc, recipe: [...fakeHost.state().doc.recipe, ...fakeHost.state().doc.recipe] } })",
+    );
+    await accuracy.waitFor({ state: "detached" });
+  },
+
+  "another model can be compared with, either way round": async (lab) => {
+    const page = await lab.open();
+    await goTo(page, "Diff");
+    await page.getByRole("button", { name: "Compare with…" }).click();
+    const sides = page.getByTestId("sides");
+    await sides.getByText("sentence-encoder-29.other.onnx → This document now").waitFor();
+    await page.getByRole("button", { name: "Swap sides" }).click();
+    await sides.getByText("This document now → sentence-encoder-29.other.onnx").waitFor();
+    const call = (await calls(page)).filter(({ method }) => method === "diffStructure").at(-1);
+    const after = call?.params["after"] as { base: { path: string } };
+    assert.match(after.base.path, /other\.onnx$/);
+    await page.getByRole("button", { name: "Compare with the original" }).click();
+    await page.getByTestId("empty").waitFor();
+  },
+
+  "a failure is shown and a measurement can be cancelled": async (lab) => {
+    const page = await lab.open({ scenario: "changed", query: "&step=200" });
+    await goTo(page, "Diff");
+    await page.getByTestId("measure").click();
+    await page.getByTestId("job").getByRole("button", { name: "Cancel" }).click();
+    await page.getByTestId("measure").waitFor();
+    assert.equal(await page.getByTestId("failure").count(), 0);
+    await until("the host was told", async () =>
+      (await calls(page)).some(({ method }) => method === "cancel"),
+    );
+  },
+};
