@@ -1,0 +1,142 @@
+/** Matrix products, plain and quantized. */
+import { dtype } from "../../shared/dtype.ts";
+import type { Dim } from "../model.ts";
+import { broadcastShapes } from "./dims.ts";
+import { value, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
+
+/** Shape of A·B as numpy.matmul defines it; vectors are promoted and the added axis dropped again. */
+export function matmulShape(
+  a: readonly Dim[] | null,
+  b: readonly Dim[] | null,
+): readonly Dim[] | null {
+  if (a === null || b === null || a.length === 0 || b.length === 0) return null;
+  const left = a.length === 1 ? [1, ...a] : a;
+  const right = b.length === 1 ? [...b, 1] : b;
+  const batch = broadcastShapes([left.slice(0, -2), right.slice(0, -2)]);
+  if (batch === null) return null;
+  return [
+    ...batch,
+    ...(a.length === 1 ? [] : [left.at(-2) ?? null]),
+    ...(b.length === 1 ? [] : [right.at(-1) ?? null]),
+  ];
+}
+
+const matmul =
+  (b: number, type: (c: RuleContext) => ReturnType<typeof dtype> | null): Rule =>
+  (c) => [value(type(c), matmulShape(c.input(0).shape, c.input(b).shape))];
+
+const swapLast = (shape: readonly Dim[] | null): readonly Dim[] | null =>
+  shape === null || shape.length < 2
+    ? shape
+    : [...shape.slice(0, -2), shape.at(-1) ?? null, shape.at(-2) ?? null];
+
+const fusedMatMul: Rule = (c) => [
+  value(
+    c.input(0).dtype,
+    matmulShape(
+      c.int("transA", 0) === 1 ? swapLast(c.input(0).shape) : c.input(0).shape,
+      c.int("transB", 0) === 1 ? swapLast(c.input(1).shape) : c.input(1).shape,
+    ),
+  ),
+];
+
+const gemm =
+  (b: number): Rule =>
+  (c) => {
+    const a = c.input(0).shape;
+    const w = c.input(b).shape;
+    return [
+      value(c.input(0).dtype, [
+        a?.[c.int("transA", 0) === 1 ? 1 : 0] ?? null,
+        w?.[c.int("transB", 0) === 1 ? 0 : 1] ?? null,
+      ]),
+    ];
+  };
+
+/** [..., K] times a packed weight gives [..., N]. */
+const packedMatMul: Rule = (c) => {
+  const { dtype: type, shape } = c.input(0);
+  return [value(type, shape === null ? null : [...shape.slice(0, -1), c.int("N", 0) || null])];
+};
+
+/** Explicit (`ij,jk->ik`) and implicit equations; an ellipsis stands for the same dims in all operands. */
+const einsum: Rule = (c) => {
+  const type = c.input(0).dtype;
+  const [left = "", right] = c.text("equation", "").replaceAll(" ", "").split("->");
+  const terms = left.split(",");
+  const sizes = new Map<string, Dim>();
+  let ellipsis: readonly Dim[] | null = [];
+  for (const [i, term] of terms.entries()) {
+    const shape = c.input(i).shape;
+    const [before = "", after] = term.split("...");
+    const named = before.length + (after?.length ?? 0);
+    if (shape === null || (after === undefined ? shape.length !== named : shape.length < named))
+      return [value(type, null)];
+    const spread = shape.length - named;
+    const letters = [...before, ...Array<string>(spread).fill(""), ...(after ?? "")];
+    letters.forEach((letter, axis) => {
+      const dim = shape[axis] ?? null;
+      const known = sizes.get(letter);
+      if (letter !== "" && (known === undefined || known === null || known === 1))
+        sizes.set(letter, dim);
+    });
+    if (after !== undefined)
+      ellipsis = broadcastShapes([ellipsis, shape.slice(before.length, before.length + spread)]);
+  }
+  const output = right ?? implicitOutput(terms);
+  const [before = "", after] = output.split("...");
+  const pick = (letters: string): Dim[] => [...letters].map((letter) => sizes.get(letter) ?? null);
+  if (after !== undefined && ellipsis === null) return [value(type, null)];
+  return [
+    value(type, [
+      ...pick(before),
+      ...(after === undefined ? [] : (ellipsis ?? [])),
+      ...pick(after ?? ""),
+    ]),
+  ];
+};
+/** Without `->` the output has the ellipsis, then the letters that occur once, in alphabetical order. */
+function implicitOutput(terms: readonly string[]): string {
+  const all = terms.join("").replaceAll(".", "");
+  const once = [...new Set(all)].filter((letter) => all.split(letter).length === 2).sort();
+  return `${terms.some((term) => term.includes("...")) ? "..." : ""}${once.join("")}`;
+}
+
+/** Operator set 23: Q [B, Hq, S, D] or [B, S, Hq·D]; output as Q with the head size of V. */
+const attention: Rule = (c) => {
+  const { dtype: type, shape: q } = c.input(0);
+  const v = c.input(2).shape;
+  if (q === null || v === null) return [value(type, null)];
+  if (q.length === 4) return [value(type, [...q.slice(0, 3), v[3] ?? null])];
+  const qHeads = c.int("q_num_heads", 0);
+  const kvHeads = c.int("kv_num_heads", 0);
+  const hidden = v[2];
+  const width =
+    typeof hidden === "number" && qHeads > 0 && kvHeads > 0 ? (hidden / kvHeads) * qHeads : null;
+  return [value(type, [q[0] ?? null, q[1] ?? null, width])];
+};
+
+const firstType = (c: RuleContext): ReturnType<typeof dtype> | null => c.input(0).dtype;
+
+export const matrixRules: RuleTable = {
+  MatMul: matmul(1, firstType),
+  MatMulInteger: matmul(1, () => dtype("int32")),
+  // a, a_scale, a_zero_point, b, b_scale, b_zero_point, y_scale, y_zero_point
+  QLinearMatMul: matmul(3, (c) => c.input(7).dtype),
+  Gemm: gemm(1),
+  Einsum: einsum,
+  Attention: attention,
+};
+
+export const microsoftMatrixRules: RuleTable = {
+  MatMulNBits: packedMatMul,
+  MatMulBnb4: packedMatMul,
+  FusedMatMul: fusedMatMul,
+  FusedGemm: gemm(1),
+  DynamicQuantizeMatMul: matmul(1, firstType),
+  MatMulIntegerToFloat: matmul(1, (c) => c.input(2).dtype),
+  QGemm: (c) => {
+    const [out] = gemm(3)(c);
+    return [value(c.has(8) ? c.input(8).dtype : dtype("float32"), out?.shape ?? null)];
+  },
+};

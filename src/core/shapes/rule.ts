@@ -1,0 +1,85 @@
+/** What a shape rule sees of a node, and what it answers. Rules are pure and total: unknown is null. */
+import { elementCount, type Dtype } from "../../shared/dtype.ts";
+import type { Dim, GraphNode, Tensor } from "../model.ts";
+import { concrete } from "./dims.ts";
+
+/** What is known of one value. */
+export interface Info {
+  readonly dtype: Dtype | null;
+  readonly shape: readonly Dim[] | null;
+  /**
+   * The elements, row-major, of a small tensor whose shape is all numbers: constants and what
+   * follows from them and from shapes. A string is a symbolic dimension (never negative), null an
+   * unknown element. Booleans are 0 and 1.
+   */
+  readonly data: readonly Dim[] | null;
+}
+
+export const UNKNOWN: Info = { dtype: null, shape: null, data: null };
+
+/** More elements than any shape, axes, pads or scales input has; bounds the work per value. */
+export const MAX_DATA = 256;
+/** Of floats only scales and the like matter, and small weights are common: 64 is the highest rank. */
+const MAX_FLOATS = 64;
+
+/** Whether the elements of a tensor like this are worth following. */
+export const isSmall = (type: Dtype, shape: readonly number[]): boolean =>
+  elementCount(shape) <= (type.kind === "float" ? MAX_FLOATS : MAX_DATA);
+
+export interface RuleContext {
+  readonly node: GraphNode;
+  /** Version of the node's operator set that the model imports. */
+  readonly opset: number;
+  readonly inputCount: number;
+  /** UNKNOWN for an omitted input. */
+  input(index: number): Info;
+  has(index: number): boolean;
+  int(attr: string, fallback: number): number;
+  ints(attr: string): readonly number[] | null;
+  floats(attr: string): readonly number[] | null;
+  text(attr: string, fallback: string): string;
+  /** A constant held in an attribute, with its elements when small. */
+  constant(attr: string): Info | null;
+  /** Infers the subgraph in `attr` with its inputs set to `inputs`; null when there is none. */
+  body(attr: string, inputs: readonly Info[]): readonly Info[] | null;
+}
+
+/** One Info per output, in order; fewer leaves the rest unknown. */
+export type Rule = (c: RuleContext) => readonly Info[];
+export type RuleTable = Readonly<Record<string, Rule>>;
+
+export const value = (
+  dtype: Dtype | null,
+  shape: readonly Dim[] | null,
+  data: readonly Dim[] | null = null,
+): Info => ({ dtype, shape, data: data !== null && concrete(shape) !== null ? data : null });
+
+/** The integer list a node takes as input `index` or, in older operator sets, as attribute. */
+export function listOf(c: RuleContext, index: number, attr: string): readonly Dim[] | null {
+  return c.has(index) ? c.input(index).data : c.ints(attr);
+}
+
+/** Elements of a small constant tensor, or null for types without numbers. */
+export function elementsOf(tensor: Tensor, bytes: Uint8Array): readonly Dim[] | null {
+  if (!isSmall(tensor.dtype, tensor.shape)) return null;
+  const count = elementCount(tensor.shape);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const read = READERS[tensor.dtype.name];
+  const width = tensor.dtype.bits / 8;
+  if (!read || bytes.byteLength < count * width) return null;
+  return Array.from({ length: count }, (_, i) => read(view, i * width));
+}
+
+const READERS: Readonly<Record<string, (view: DataView, at: number) => number>> = {
+  int64: (view, at) => Number(view.getBigInt64(at, true)),
+  uint64: (view, at) => Number(view.getBigUint64(at, true)),
+  int32: (view, at) => view.getInt32(at, true),
+  uint32: (view, at) => view.getUint32(at, true),
+  int16: (view, at) => view.getInt16(at, true),
+  uint16: (view, at) => view.getUint16(at, true),
+  int8: (view, at) => view.getInt8(at),
+  uint8: (view, at) => view.getUint8(at),
+  bool: (view, at) => (view.getUint8(at) === 0 ? 0 : 1),
+  float32: (view, at) => view.getFloat32(at, true),
+  float64: (view, at) => view.getFloat64(at, true),
+};

@@ -1,0 +1,140 @@
+/** The measuring half of a comparison: weights number by number, outputs, quality, latency. */
+import { diffModels, type TensorChange } from "../core/diff.ts";
+import { Cancelled, DataError, LatheError } from "../shared/errors.ts";
+import type {
+  Answer,
+  BenchResult,
+  DiffMeasures,
+  EvalResult,
+  Jobs,
+  OutputDiff,
+  Params,
+  TensorDiff,
+} from "../shared/protocol.ts";
+import type { Task } from "../shared/task.ts";
+import { bench } from "./bench.ts";
+import { compareOutputs } from "./compareOutputs.ts";
+import { sameContent } from "./diffContent.ts";
+import { sqnrDb } from "./diffValues.ts";
+import type { EngineEnv } from "./env.ts";
+import { evaluate } from "./evaluate.ts";
+import { tensorDiff, tensorDiffs } from "./questions/diffStructure.ts";
+
+/** SQNR of each changed or replaced tensor; tensors with equal bytes are left out. */
+export async function diffTensors(
+  { before, after }: Params<Jobs, "diffTensors">,
+  env: EngineEnv,
+  task: Task,
+): Promise<Answer<Jobs, "diffTensors">> {
+  const old = await env.open(before, part(task, 0, 0.1));
+  const fresh = await env.open(after, part(task, 0.1, 0.2));
+  const changes = diffModels(old.model, fresh.model).tensors;
+  const total = changes.reduce((sum, change) => sum + weightOf(change), 0);
+  const rows: TensorDiff[] = [];
+  let done = 0;
+  for (const change of changes) {
+    const share = 0.2 + (0.8 * done) / total;
+    done += weightOf(change);
+    const own = part(task, share, 0.2 + (0.8 * done) / total);
+    own.progress(0, change.name);
+    if (isUnchanged(env, change)) continue;
+    rows.push(await measured(env, change, own));
+  }
+  return { tensors: tensorDiffs(rows) };
+}
+
+const weightOf = (change: TensorChange): number => 1 + (change.before?.sizeBytes ?? 0);
+
+/** Equal bytes under an equal or a new name. */
+function isUnchanged(env: EngineEnv, { before, form, factor }: TensorChange): boolean {
+  if (!before || form?.kind !== "plain" || form.transposed || factor !== 1) return false;
+  return sameContent(env, before, form.values, { bytes: Infinity }) === true;
+}
+
+async function measured(env: EngineEnv, change: TensorChange, task: Task): Promise<TensorDiff> {
+  const { before, form, factor } = change;
+  if (!before || !form) return tensorDiff(change, null);
+  const result = await sqnrDb(env, before, form, factor, task);
+  return typeof result === "number"
+    ? tensorDiff(change, result)
+    : { ...tensorDiff(change, null), detail: `${change.detail}; ${result}` };
+}
+
+/** Part of a task's progress, from `from` to `to`. */
+const part = (task: Task, from: number, to: number): Task => ({
+  signal: task.signal,
+  progress: (fraction, message) => task.progress(from + fraction * (to - from), message),
+});
+
+/** Samples on which outputs are compared: each costs a run of both models. */
+const DATA_SAMPLES = 64;
+const SYNTHETIC_SAMPLES = 8;
+const LATENCY_RUNS = 30;
+
+/**
+ * Outputs, quality and latency of two documents. What cannot be measured is null, with the reason
+ * in `notes`.
+ * @throws DataError when the data itself is wrong; Cancelled
+ */
+export async function diffMeasures(
+  { before, after, data, latency }: Params<Jobs, "diffMeasures">,
+  env: EngineEnv,
+  { threads }: { readonly threads: number },
+  task: Task,
+): Promise<DiffMeasures> {
+  const notes: string[] = [];
+  for (const doc of [before, after]) {
+    const { model } = await env.open(doc, task);
+    if (model.format === "safetensors")
+      return {
+        outputs: null,
+        accuracy: null,
+        latency: null,
+        notes: [`${doc.base.path} holds weights without a graph: nothing can be run.`],
+      };
+  }
+  const files = [
+    await env.fileFor(before, part(task, 0, 0.1)),
+    await env.fileFor(after, part(task, 0.1, 0.2)),
+  ] as const;
+  const attempt = async <T>(what: string, measure: () => Promise<T>): Promise<T | null> => {
+    try {
+      return await measure();
+    } catch (error) {
+      if (error instanceof Cancelled || error instanceof DataError) throw error;
+      if (!(error instanceof LatheError)) throw error;
+      notes.push(`${what} not measured: ${error.failure.message}`);
+      return null;
+    }
+  };
+  const outputs = await attempt("Outputs", async (): Promise<readonly OutputDiff[]> => {
+    const samples = data === null ? SYNTHETIC_SAMPLES : DATA_SAMPLES;
+    const found = await compareOutputs(...files, data, { samples, threads }, part(task, 0.2, 0.4));
+    notes.push(...found.notes);
+    return found.outputs;
+  });
+  const accuracy =
+    data === null
+      ? null
+      : await attempt("Quality", () => quality(files, data, threads, part(task, 0.4, 0.8)));
+  if (data === null) notes.push("Quality not measured: it needs evaluation data.");
+  const speed = latency
+    ? await attempt("Latency", (): Promise<BenchResult> =>
+        bench(files, { runs: LATENCY_RUNS, threads, seed: 0 }, part(task, 0.8, 1)),
+      )
+    : null;
+  return { outputs, accuracy, latency: speed, notes };
+}
+
+async function quality(
+  [before, after]: readonly [string, string],
+  data: string,
+  threads: number,
+  task: Task,
+): Promise<{ readonly before: EvalResult; readonly after: EvalResult }> {
+  const options = { limit: null, threads };
+  return {
+    before: await evaluate(before, data, options, part(task, 0, 0.5)),
+    after: await evaluate(after, data, options, part(task, 0.5, 1)),
+  };
+}

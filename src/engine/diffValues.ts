@@ -1,0 +1,225 @@
+/**
+ * A changed weight against what it replaced, number by number: codes are turned back into values as
+ * the graph or the operator does it. In chunks, so that memory does not grow with the tensor.
+ */
+import type { Tensor } from "../core/model.ts";
+import type { WeightForm } from "../core/weightForm.ts";
+import { elementCount } from "../shared/dtype.ts";
+import type { Task } from "../shared/task.ts";
+import type { EngineEnv } from "./env.ts";
+import { decibels } from "./metrics/error.ts";
+import { breathe } from "./saveWrite.ts";
+
+type Reading = Pick<EngineEnv, "kernels" | "readBytes" | "readF32">;
+
+/** Values per chunk: 4 MB as float32. */
+const CHUNK = 1 << 20;
+/** A transposed original is read whole up to this size, else column by column from its file. */
+const WHOLE_BYTES = 64 * 1024 * 1024;
+
+/** Values in the form's own order; `read` gives elements [from, to), `from` a multiple of 8. */
+interface Values {
+  readonly rows: number;
+  readonly columns: number;
+  read(from: number, to: number): Float32Array;
+}
+
+/**
+ * Signal to quantization noise in dB, 10·log10(Σx² / Σ(x−x̂)²), of the values in `form` against
+ * `before`, which they stand for `factor` times over.
+ * @returns null, or the reason, when there is nothing to compare number by number
+ * @throws Cancelled; FormatError when the data cannot be read
+ */
+export async function sqnrDb(
+  env: Reading,
+  before: Tensor,
+  form: WeightForm,
+  factor: number,
+  task: Task,
+): Promise<number | string> {
+  const after = valuesOf(env, form);
+  if (typeof after === "string") return after;
+  if (!isNumeric(before)) return `${before.dtype.name} values have no SQNR`;
+  const reason = mismatch(before, form, after);
+  if (reason !== null) return reason;
+  const original = form.transposed
+    ? columnsOf(env, before, after.rows)
+    : (from: number, to: number) => readRange(env, before, from, to);
+  const total = after.rows * after.columns;
+  // Whole rows where columns of the original are read, in eights so that packed rows start at a byte.
+  const step = form.transposed
+    ? Math.max(8, Math.floor(CHUNK / after.columns / 8) * 8) * after.columns
+    : CHUNK;
+  let [signal, noise] = [0, 0];
+  for (let from = 0; from < total; from += step) {
+    const to = Math.min(total, from + step);
+    const was = original(from, to);
+    const is = after.read(from, to);
+    for (let i = 0; i < was.length; i++) {
+      const x = (was[i] ?? 0) * factor;
+      const d = x - (is[i] ?? 0);
+      signal += x * x;
+      noise += d * d;
+    }
+    task.progress(to / total);
+    await breathe(task);
+  }
+  if (!Number.isFinite(signal) || !Number.isFinite(noise)) return "it holds NaN or infinite values";
+  if (signal === 0 && noise > 0) return "all its old values are zero";
+  return decibels(signal, noise);
+}
+
+const isNumeric = ({ dtype }: Tensor): boolean =>
+  dtype.kind !== "string" && dtype.kind !== "complex";
+
+function mismatch(before: Tensor, form: WeightForm, after: Values): string | null {
+  const { shape } = before;
+  const count = elementCount(shape);
+  if (count === 0) return "it is empty";
+  const plain = form.kind === "plain" ? form.values.shape : null;
+  const fits = form.transposed
+    ? shape.length === 2 && shape[0] === after.columns && shape[1] === after.rows
+    : plain !== null
+      ? plain.join() === shape.join()
+      : count === after.rows * after.columns;
+  return fits ? null : "old and new values have different shapes";
+}
+
+/** Elements [from, to) as float32; `from` a multiple of 8, so that every width starts at a byte. */
+function readRange(env: Reading, tensor: Tensor, from: number, to: number): Float32Array {
+  const { bits } = tensor.dtype;
+  const bytes = env.readBytes(tensor, (from * bits) / 8, Math.ceil(((to - from) * bits) / 8));
+  return env.kernels.toF32(tensor.dtype, bytes, to - from);
+}
+
+/** A [columns, rows] tensor read as [rows, columns]. */
+function columnsOf(
+  env: Reading,
+  tensor: Tensor,
+  rows: number,
+): (from: number, to: number) => Float32Array {
+  const columns = tensor.shape[0] ?? 0;
+  const whole =
+    tensor.sizeBytes <= WHOLE_BYTES || tensor.dtype.bits < 8
+      ? readRange(env, tensor, 0, rows * columns)
+      : null;
+  return (from, to) => {
+    const [first, last] = [from / columns, to / columns];
+    const out = new Float32Array(to - from);
+    for (let column = 0; column < columns; column++) {
+      const start = column * rows;
+      const part =
+        whole?.subarray(start + first, start + last) ??
+        readRange(env, tensor, start + first, start + last);
+      for (let i = 0; i < part.length; i++) out[i * columns + column] = part[i] ?? 0;
+    }
+    return out;
+  };
+}
+
+function valuesOf(env: Reading, form: WeightForm): Values | string {
+  switch (form.kind) {
+    case "plain": {
+      const { values } = form;
+      if (!isNumeric(values)) return `${values.dtype.name} values have no SQNR`;
+      const rows = values.shape[0] ?? 1;
+      const count = elementCount(values.shape);
+      return {
+        rows,
+        columns: rows === 0 ? 0 : count / rows,
+        read: (from, to) => readRange(env, values, from, to),
+      };
+    }
+    case "blocks":
+      return blockValues(env, form);
+    case "linear":
+      return linearValues(env, form);
+    case "codes":
+      return "its scale is applied to the product, not to the weight";
+  }
+}
+
+/** [N, K] from `MatMulNBits` codes, low bits first; without zero points codes are centred on 2^(bits−1). */
+function blockValues(env: Reading, form: Extract<WeightForm, { kind: "blocks" }>): Values | string {
+  const { n, k, bits, block, codes, zeroPoints } = form;
+  const kBlocks = Math.ceil(k / block);
+  const blob = (block * bits) / 8;
+  const scales = env.readF32(form.scales);
+  if (codes.sizeBytes < n * kBlocks * blob || scales.length < n * kBlocks)
+    return "its codes do not have the size that its node says";
+  const zeroBytes = zeroPoints ? env.readBytes(zeroPoints, 0, zeroPoints.sizeBytes) : null;
+  const floatZeros = zeroPoints?.dtype.kind === "float" ? env.readF32(zeroPoints) : null;
+  const zeroRow = Math.ceil((kBlocks * bits) / 8);
+  const mask = (1 << bits) - 1;
+  const zeroAt = (row: number, b: number): number => {
+    if (floatZeros) return floatZeros[row * kBlocks + b] ?? 0;
+    if (!zeroBytes) return 1 << (bits - 1);
+    return ((zeroBytes[row * zeroRow + ((b * bits) >> 3)] ?? 0) >> ((b * bits) & 7)) & mask;
+  };
+  return {
+    rows: n,
+    columns: k,
+    read: (from, to) => {
+      // A chunk may begin and end inside a row.
+      const [first, last] = [Math.floor(from / k), Math.ceil(to / k)];
+      const rowBytes = kBlocks * blob;
+      const packed = env.readBytes(codes, first * rowBytes, (last - first) * rowBytes);
+      const out = new Float32Array((last - first) * k);
+      for (let row = first; row < last; row++)
+        for (let b = 0; b < kBlocks; b++) {
+          const scale = scales[row * kBlocks + b] ?? 0;
+          const zero = zeroAt(row, b);
+          const source = (row - first) * rowBytes + b * blob;
+          const target = (row - first) * k + b * block;
+          const end = Math.min(block, k - b * block);
+          for (let i = 0; i < end; i++) {
+            const bit = i * bits;
+            const code = ((packed[source + (bit >> 3)] ?? 0) >> (bit & 7)) & mask;
+            out[target + i] = (code - zero) * scale;
+          }
+        }
+      return out.subarray(from - first * k, to - first * k);
+    },
+  };
+}
+
+/** (code − zero point) · scale, with one scale in all, one per slice of `axis`, or one per block along it. */
+function linearValues(
+  env: Reading,
+  form: Extract<WeightForm, { kind: "linear" }>,
+): Values | string {
+  const { codes, zeroPoints, axis, block } = form;
+  const { shape } = codes;
+  const scales = env.readF32(form.scales);
+  const zeros = zeroPoints ? env.readF32(zeroPoints) : null;
+  const size = shape[axis] ?? 1;
+  const inner = elementCount(shape.slice(axis + 1));
+  const perAxis = block > 0 ? Math.ceil(size / block) : size;
+  const outer = elementCount(shape.slice(0, axis));
+  const expected = block > 0 ? outer * perAxis * inner : size;
+  if (scales.length !== 1 && scales.length !== expected) return "its scales do not fit its codes";
+  const rows = shape[0] ?? 1;
+  const count = elementCount(shape);
+  return {
+    rows,
+    columns: rows === 0 ? 0 : count / rows,
+    read: (from, to) => {
+      const out = readRange(env, codes, from, to);
+      for (let start = from; start < to;) {
+        // One slice of the axis at a time: within it the scale's index is constant or runs along.
+        const slice = Math.floor(start / inner);
+        const end = Math.min(to, (slice + 1) * inner);
+        const along = slice % size;
+        const group = Math.floor(slice / size) * perAxis + Math.floor(along / (block || 1));
+        for (let i = start; i < end; i++) {
+          const index =
+            scales.length === 1 ? 0 : block > 0 ? group * inner + (i - slice * inner) : along;
+          const zero = zeros === null ? 0 : (zeros[zeros.length === 1 ? 0 : index] ?? 0);
+          out[i - from] = ((out[i - from] ?? 0) - zero) * (scales[index] ?? 0);
+        }
+        start = end;
+      }
+      return out;
+    },
+  };
+}
