@@ -103,8 +103,7 @@ class Report extends LitElement {
       <h3>${report.techniqueTitles[entry.transform] ?? entry.transform}</h3>
       <p class="quiet mono wrap">${entry.transform}${params === "" ? "" : ` (${params})`}</p>
       <p>
-        ${formatBytes(result.bytesBefore)} → ${formatBytes(result.bytesAfter)};
-        ${formatVerified(result.verified)}
+        ${formatBytes(result.bytesBefore)} → ${formatBytes(result.bytesAfter)} ${text.tensorBytes}
       </p>
       <details>
         <summary>${text.units(result.units.length)}</summary>

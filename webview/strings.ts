@@ -280,6 +280,8 @@ export const strings = {
     size: "Size",
     steps: "What was done",
     compared: "Two files compared; nothing was applied.",
+    tensorBytes: "of tensors",
+    verified: (how: string): string => `The result was ${how}.`,
     units: (count: number): string => `${plural(count, "layer")} touched`,
     tensors: "Tensors",
     showMore: (count: number): string => `Show ${formatCount(count)} more`,

@@ -2,7 +2,7 @@
  * The HTML report: one file that holds the page's code and the figures, and opens without a server.
  * The code is the editor's webview bundle; `document.body.dataset.view` says which root it shows.
  */
-import type { ApplyResult, DiffMeasures, DiffStructure, TensorDiff } from "./protocol.ts";
+import type { ApplyResult, DiffMeasures, DiffStructure, TensorDiff, Verified } from "./protocol.ts";
 
 export interface HtmlReport {
   /** File name of the result. */
@@ -14,6 +14,11 @@ export interface HtmlReport {
   readonly after: { readonly path: string; readonly sizeBytes: number };
   /** What was applied, in order; empty when two given files were only compared. */
   readonly entries: readonly ApplyResult[];
+  /**
+   * Of the file as it was saved. Entries are verified only when each was run on its own, which
+   * saving a recipe does not do.
+   */
+  readonly verified?: Verified;
   /** Titles of the techniques, by id, as the catalogue has them. */
   readonly techniqueTitles: Readonly<Record<string, string>>;
   readonly structure: DiffStructure | null;

@@ -85,6 +85,7 @@ const report: HtmlReport = {
       verified: true,
     },
   ],
+  verified: true,
   techniqueTitles: { "quantize.weightOnly": "Weight-only quantization" },
   structure: {
     graph: {
@@ -162,7 +163,7 @@ export const lookCases: Cases = {
         "Weight-only quantization",
         "1 layer touched",
         "1 skipped, by reason",
-        "verified by running it",
+        "The result was verified by running it.",
         "Show 30 more",
       ])
         assert.ok(text.includes(part), `${part} in the report`);
