@@ -76,6 +76,11 @@ class Report extends LitElement {
       <section class="card">
         <h2>${text.steps}</h2>
         ${
+          report.verified === undefined
+            ? nothing
+            : html`<p data-testid="verified">${text.verified(formatVerified(report.verified))}</p>`
+        }
+        ${
           entries.length === 0
             ? html`<p>${text.compared}</p>`
             : entries.map((entry) => this.#entry(entry, report))
