@@ -97,14 +97,13 @@ class Window {
     for (let attempt = 1; ; attempt++) {
       await this.page.keyboard.press("F1");
       try {
-        await input.waitFor({ timeout: QUICK_INPUT_MS });
+        await input.fill(`>${command}`, { timeout: QUICK_INPUT_MS });
         break;
       } catch (error) {
-        // The key was lost to something that was just closing.
+        // The key was lost, or the list was just closing.
         if (attempt === MENU_TRIES) throw error;
       }
     }
-    await input.fill(`>${command}`);
     await this.quickInput.locator(".quick-input-list .monaco-list-row").first().waitFor();
     await this.page.keyboard.press("Enter");
     // Until it is gone, or asks what the command wants to know.

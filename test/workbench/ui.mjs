@@ -228,8 +228,10 @@ export const flows = [
       await diff.getByText("Before").first().waitFor();
       await diff.locator("[data-testid=measure]").click();
       await diff.getByText(/\d dB/).first().waitFor();
-      await diff.getByText("Outputs").waitFor();
+      await diff.getByRole("heading", { name: "Outputs" }).waitFor();
       await window.screenshot("dark-compare");
+      await diff.getByText(/\d dB/).last().scrollIntoViewIfNeeded();
+      await window.screenshot("dark-compare-tensors");
     },
   },
   {
