@@ -86,6 +86,8 @@ export const strings = {
     details: "Tensor details",
     location: "Stored in",
     at: (file: string, offset: string): string => `${file} at byte ${offset}`,
+    inline: (file: string): string => `${file}, among the graph`,
+    unsaved: "not in the file yet: it is written when the model is saved",
   },
   stats: {
     title: "Statistics",

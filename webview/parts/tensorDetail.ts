@@ -42,7 +42,7 @@ export function tensorFacts(row: TensorRow): TemplateResult {
     <dt>${text.size}</dt>
     <dd>${formatBytes(row.sizeBytes)}</dd>
     <dt>${text.location}</dt>
-    <dd>${text.at(row.file, formatCount(row.offset))}</dd>
+    <dd title=${row.file}>${location(row)}</dd>
     ${
       row.usedBy.length === 0
         ? nothing
@@ -52,6 +52,13 @@ export function tensorFacts(row: TensorRow): TemplateResult {
             </dd>`
     }
   </dl>`;
+}
+
+/** What the recipe made lies in scratch, which is nobody's business; small tensors have no bytes of their own. */
+function location(row: TensorRow): string {
+  if (row.change !== null) return text.unsaved;
+  const file = row.file.split(/[/\\]/).at(-1) ?? row.file;
+  return row.offset < 0 ? text.inline(file) : text.at(file, formatCount(row.offset));
 }
 
 export function statsOrState(stats: Question<TensorStats>): TemplateResult {
