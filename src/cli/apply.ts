@@ -2,10 +2,10 @@
 import path from "node:path";
 import { usageErrors } from "../shared/errors.ts";
 import { formatBytes, formatVerified, plural } from "../shared/format.ts";
-import type { Doc, Entry } from "../shared/doc.ts";
+import type { Doc } from "../shared/doc.ts";
 import type { ApplyResult, CatalogEntry, SaveOptions, SaveResult } from "../shared/protocol.ts";
 import type { Arguments } from "./arguments.ts";
-import { dataPath, partOf, type Command, type Context, type Outcome } from "./command.ts";
+import { dataPath, partOf, type Command, type Outcome } from "./command.ts";
 import { compare, comparisonJson, measureRows, writeReport, type Comparison } from "./compare.ts";
 import { checkOutput, checkReport } from "./output.ts";
 import { recipePath } from "./positionals.ts";
@@ -79,14 +79,16 @@ export const apply: Command = {
     // Data that does not fit is better known before the result is written than after.
     if (report !== null && data !== null)
       await context.client.job("evaluate", { doc, data, limit: 1 }, { signal: context.signal });
-    const { results, saved } = await applyAll(
-      doc,
-      wanted.entries,
-      output,
-      args,
-      context,
-      report === null ? 1 : BEFORE_REPORT,
+    const saved = await context.client.job(
+      "save",
+      {
+        doc: { ...doc, recipe: wanted.entries },
+        to: path.resolve(output),
+        options: saveOptions(args),
+      },
+      partOf(context, 0, report === null ? 1 : BEFORE_REPORT),
     );
+    const results = saved.applied;
     const written = { model, sizeBefore, results, saved };
     if (report === null) return outcome(written, null, context.catalog);
     // A base that was replaced is read from where its bytes are kept.
@@ -97,33 +99,6 @@ export const apply: Command = {
     return outcome(written, { path: path.resolve(report), comparison }, context.catalog);
   },
 };
-
-async function applyAll(
-  doc: Doc,
-  entries: readonly Entry[],
-  output: string,
-  args: Arguments,
-  context: Context,
-  share: number,
-): Promise<{ readonly results: readonly ApplyResult[]; readonly saved: SaveResult }> {
-  const results: ApplyResult[] = [];
-  const parts = entries.length + 1;
-  for (const [i, entry] of entries.entries())
-    results.push(
-      await context.client.job(
-        "apply",
-        // Verified once, as the file that is written.
-        { doc: { ...doc, recipe: entries.slice(0, i) }, entry, verify: false },
-        partOf(context, (share * i) / parts, (share * (i + 1)) / parts),
-      ),
-    );
-  const saved = await context.client.job(
-    "save",
-    { doc: { ...doc, recipe: entries }, to: path.resolve(output), options: saveOptions(args) },
-    partOf(context, (share * entries.length) / parts, share),
-  );
-  return { results, saved };
-}
 
 const saveOptions = (args: Arguments): SaveOptions => {
   const externalData = args.text("external-data");

@@ -15,10 +15,10 @@ import { RECIPE_METADATA_KEY } from "../shared/doc.ts";
 import { Cancelled } from "../shared/errors.ts";
 import type { Answer, ApplyResult, Jobs, Params, UnitView, Verified } from "../shared/protocol.ts";
 import type { Task } from "../shared/task.ts";
+import { hashInBackground } from "./backgroundHash.ts";
 import type { EngineEnv } from "./env.ts";
 import { withMetadata } from "./environment.ts";
 import { stageCopy, stageModel, type Staged } from "./save.ts";
-import { sha256Of } from "./saveContent.ts";
 import { scratchFolder, type Scratch } from "./scratch.ts";
 import { verifyModel } from "./verify.ts";
 
@@ -72,24 +72,38 @@ export const applyResult = (change: Change, verified: Verified): ApplyResult => 
 
 export async function save(
   tools: JobTools,
-  { doc, to, options }: Params<Jobs, "save">,
+  params: Params<Jobs, "save">,
   task: Task,
 ): Promise<Answer<Jobs, "save">> {
-  const { env, scratch, toolVersion } = tools;
-  const { base, model } = await env.open(doc, part(task, 0, 0.6));
+  const { doc } = params;
+  if (doc.recipe.length === 0) return write(tools, params, null, task);
+  const source = hashInBackground(doc.base.path);
+  try {
+    return await write(tools, params, source.sha256, task);
+  } finally {
+    source.stop();
+  }
+}
+
+/** @param sourceSha256 of the base; null when the recipe is empty */
+async function write(
+  { env, scratch, toolVersion }: JobTools,
+  { doc, to, options }: Params<Jobs, "save">,
+  sourceSha256: Promise<string> | null,
+  task: Task,
+): Promise<Answer<Jobs, "save">> {
+  const { base, model, changes } = await env.open(doc, part(task, 0, 0.6));
   const unchanged = doc.recipe.length === 0 && options.externalData === "auto";
   const recipe: RecipeFile | null =
-    doc.recipe.length === 0
+    sourceSha256 === null
       ? null
       : {
           version: 1,
           tool: `lathe ${toolVersion}`,
-          source: {
-            sha256: await sha256Of(doc.base.path, task),
-            sizeBytes: doc.base.fingerprint.sizeBytes,
-          },
+          source: { sha256: await sourceSha256, sizeBytes: doc.base.fingerprint.sizeBytes },
           entries: doc.recipe,
         };
+  if (task.signal.aborted) throw new Cancelled();
   const stageOptions = {
     externalData: options.externalData,
     overwrite: options.overwrite,
@@ -115,6 +129,7 @@ export async function save(
       sizeBytes: written.sizeBytes,
       sourceSha256: recipe?.source.sha256 ?? "",
       verified,
+      applied: changes.map((change) => applyResult(change, verified)),
       keptBase,
     };
   } catch (error) {

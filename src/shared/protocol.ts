@@ -132,6 +132,8 @@ export interface SaveResult {
   /** sha256 of the base file the recipe was applied to; "" when the recipe is empty. */
   readonly sourceSha256: string;
   readonly verified: Verified;
+  /** What each entry of the recipe did, in order. */
+  readonly applied: readonly ApplyResult[];
   /** When the base itself was replaced: where its old bytes are kept until the document closes. */
   readonly keptBase: string | null;
 }

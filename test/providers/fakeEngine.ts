@@ -80,7 +80,14 @@ function saved({ doc, to }: Params<Jobs, "save">, keptFolder: string): SaveResul
   if (doc.recipe.length > 0)
     writeFileSync(temp, doc.recipe.map((e) => e.transform).join("+"), { flag: "a" });
   renameSync(temp, to);
-  return { path: to, sizeBytes: statSync(to).size, sourceSha256: "", verified: true, keptBase };
+  return {
+    path: to,
+    sizeBytes: statSync(to).size,
+    sourceSha256: "",
+    verified: true,
+    applied: [],
+    keptBase,
+  };
 }
 
 /** A promise and what settles it. */
