@@ -5,7 +5,7 @@ import path from "node:path";
 import { lastJson, measure } from "./process.ts";
 import type { Measured } from "./process.ts";
 
-const CLI = "dist/cli.js";
+const CLI = process.env["LATHE_CLI"] ?? "dist/cli.js";
 
 /**
  * Runs the command line of this checkout with an empty cache, so that no run profits from the one

@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Measured } from "./process.ts";
 
 export interface Median {
@@ -34,6 +35,13 @@ export interface Contender {
 }
 export type Results = ReadonlyMap<string, Median>;
 
+/**
+ * Before each run. On virtual machines freed memory goes back to the host after about two seconds, and
+ * getting it again costs CPU time: right after a file was removed, copying 1.5 GB took 0.6 CPU
+ * seconds instead of 1.6. The pause gives every contender the same start.
+ */
+const SETTLE_MS = 8000;
+
 /** Runs each contender once per round, in turn, so that a busy spell of the machine hits all of them. */
 export async function interleave(
   rounds: number,
@@ -42,6 +50,7 @@ export async function interleave(
   const runs = new Map<string, Measured[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round++)
     for (const { name, run } of contenders) {
+      await sleep(SETTLE_MS);
       const one = await run();
       runs.get(name)?.push(one);
       say(
