@@ -135,6 +135,8 @@ export async function openLab(): Promise<Lab> {
     },
     screenshot: async (page, name) => {
       mkdirSync("out/screenshots", { recursive: true });
+      // A layer that has just been scrolled into view is painted a frame or two later.
+      await page.waitForTimeout(150);
       await page.screenshot({ path: `out/screenshots/webview-${name}.png` });
     },
     axe: async (page) => {
