@@ -6,15 +6,17 @@ declare module "*.wasm" {
 
 /** The part of WebAssembly that is used; Node's own types leave it to the DOM's. */
 declare namespace WebAssembly {
-  class Memory {
-    constructor(descriptor: { initial: number; maximum: number });
+  interface Memory {
     readonly buffer: ArrayBuffer;
   }
-  class Module {
-    constructor(bytes: Uint8Array<ArrayBuffer>);
-  }
-  class Instance {
-    constructor(module: Module, imports: Record<string, Record<string, unknown>>);
+  const Memory: new (descriptor: { initial: number; maximum: number }) => Memory;
+  type Module = object;
+  const Module: new (bytes: Uint8Array<ArrayBuffer>) => Module;
+  interface Instance {
     readonly exports: Record<string, unknown>;
   }
+  const Instance: new (
+    module: Module,
+    imports: Record<string, Record<string, unknown>>,
+  ) => Instance;
 }

@@ -5,111 +5,10 @@
  * Code elsewhere throws only what a function of this file returns.
  */
 
-export type FailureCode =
-  | "format"
-  | "param"
-  | "usage"
-  | "engine"
-  | "result"
-  | "data"
-  | "gate"
-  | "cancelled"
-  | "gone"
-  | "changed"
-  | "needs-job"
-  | "internal";
+import { DataError, EngineError, FormatError, LatheError, ParamError, nearest } from "./failure.ts";
 
-/** A failure as it crosses a process boundary and as `--json` prints it. */
-export interface Failure {
-  readonly code: FailureCode;
-  readonly message: string;
-  /** File, node, tensor, parameter or byte offset. */
-  readonly where?: string;
-  /** What would be right, or what to do. */
-  readonly hint?: string;
-}
+export * from "./failure.ts";
 
-export class LatheError extends Error {
-  override readonly name: string = "LatheError";
-  readonly failure: Failure;
-  constructor(failure: Failure) {
-    super(failure.message);
-    this.failure = failure;
-  }
-}
-/** The file is bad or not supported; trying again will not help. */
-export class FormatError extends LatheError {
-  override readonly name = "FormatError";
-}
-/** A parameter, recipe or scope is wrong. */
-export class ParamError extends LatheError {
-  override readonly name = "ParamError";
-}
-/** The environment: disk, rights, runtime, memory. */
-export class EngineError extends LatheError {
-  override readonly name = "EngineError";
-}
-/** The calibration or evaluation data is wrong or does not fit the model. */
-export class DataError extends LatheError {
-  override readonly name = "DataError";
-}
-export class Cancelled extends LatheError {
-  override readonly name = "Cancelled";
-  constructor() {
-    super({ code: "cancelled", message: "Cancelled." });
-  }
-}
-
-/** Any thrown value as a Failure; what is not ours becomes `internal` with its stack. */
-export function toFailure(error: unknown): Failure {
-  if (error instanceof LatheError) return error.failure;
-  if (error instanceof Error)
-    return { code: "internal", message: error.message, where: error.stack ?? "" };
-  return { code: "internal", message: String(error) };
-}
-/** The error class that belongs to a Failure received from another process. */
-export function fromFailure(failure: Failure): LatheError {
-  switch (failure.code) {
-    case "cancelled":
-      return new Cancelled();
-    case "format":
-      return new FormatError(failure);
-    case "param":
-      return new ParamError(failure);
-    case "data":
-      return new DataError(failure);
-    case "engine":
-    case "result":
-      return new EngineError(failure);
-    default:
-      return new LatheError(failure);
-  }
-}
-
-/** The known name nearest to a mistyped one (edit distance at most a third of its length), or null. */
-export function nearest(name: string, known: readonly string[]): string | null {
-  let best: string | null = null;
-  let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
-  for (const candidate of known) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next[j] = Math.min(
-        (row[j] ?? 0) + 1,
-        (next[j - 1] ?? 0) + 1,
-        (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
-      );
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
 const didYouMean = (name: string, known: readonly string[]): string => {
   const near = nearest(name, known);
   return `${near === null ? "" : `Did you mean "${near}"? `}Known: ${known.join(", ")}.`;
@@ -516,8 +415,3 @@ export const dataErrors = {
   empty: (path: string): DataError =>
     data(`${path} has no samples.`, path, "Give at least one sample."),
 };
-
-/** For a `switch` over a closed union: unreachable when all cases are handled. */
-export function never(value: never): never {
-  throw new Error(`unexpected ${String(value)}`);
-}

@@ -23,7 +23,7 @@ serve<EchoApi>(
     die: ({ signal }) => {
       console.error("last words");
       process.kill(process.pid, signal);
-      return new Promise<never>(() => setInterval(() => {}, 1000)) as never;
+      return new Promise<never>(() => setInterval(() => {}, 1000));
     },
   },
   () => performance.now(),
