@@ -32,7 +32,7 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
       command: "lathe.compare",
       title: "%command.compare%",
       category: "Lathe",
-      icon: "$(git-compare)",
+      icon: "$(arrow-swap)",
     },
     { command: "lathe.compareFiles", title: "%command.compare%", category: "Lathe" },
     {

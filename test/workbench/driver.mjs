@@ -10,6 +10,7 @@ const MENU_SETTLES_MS = 150;
 const MENU_APPEARS_MS = 1500;
 const MENU_TRIES = 12;
 const QUICK_INPUT_MS = 1500;
+const DIALOG_FILLS_MS = 500;
 
 export const launchBrowser = (executablePath) =>
   chromium.launch({
@@ -184,7 +185,12 @@ class Window {
     await this.palette("File: Save As...");
     const input = this.quickInput.locator("input[type=text]").first();
     await input.waitFor();
-    await input.fill(file);
+    // The dialog fills in the present path a moment after it opens.
+    for (let tries = 0; tries < MENU_TRIES; tries++) {
+      await input.fill(file);
+      await sleep(DIALOG_FILLS_MS);
+      if ((await input.inputValue()) === file) break;
+    }
     await this.page.keyboard.press("Enter");
   }
 

@@ -76,7 +76,7 @@ export const flows = [
     async run({ window }) {
       await window.menu("cnn.onnx", "Clean Up Graph…");
       const defaults = window.quickInput.getByText("Use defaults");
-      const toast = window.toast(/cnn(\.\w+)?\.onnx: /);
+      const toast = window.toast(/cnn(\.\w+)?\.onnx: (.* → |nothing)/);
       await Promise.race([defaults.waitFor(), toast.waitFor()]);
       if (await defaults.isVisible()) await window.pick("Use defaults");
       await toast.waitFor();
