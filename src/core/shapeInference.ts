@@ -47,7 +47,7 @@ export interface InferOptions {
    * The number to use for a symbolic dimension of a graph input (null: one without a name). With it
    * every size that follows is a number, which an expression of symbols may not give.
    */
-  readonly bind?: (symbol: string | null) => number;
+  readonly bind?: (symbol: string | null) => number | null;
 }
 
 /** Deeper nesting than any real model; a body that is its own ancestor must not recurse forever. */

@@ -81,6 +81,9 @@ const range: Rule = (c) => {
 };
 
 const random: Rule = (c) => [value(dtypeFromOnnx(c.int("dtype", 1)), c.ints("shape"))];
+const window: Rule = (c) => [
+  value(dtypeFromOnnx(c.int("output_datatype", 1)), [c.input(0).data?.[0] ?? null]),
+];
 const typeAttribute = (c: RuleContext, fallback: Dtype | null): Dtype | null =>
   c.int("dtype", 0) === 0 ? fallback : dtypeFromOnnx(c.int("dtype", 0));
 
@@ -93,6 +96,10 @@ export const constantRules: RuleTable = {
   },
   ConstantOfShape: constantOfShape,
   Range: range,
+  Bernoulli: (c) => [value(typeAttribute(c, c.input(0).dtype), c.input(0).shape)],
+  BlackmanWindow: window,
+  HammingWindow: window,
+  HannWindow: window,
   EyeLike: (c) => [value(typeAttribute(c, c.input(0).dtype), c.input(0).shape)],
   RandomNormal: random,
   RandomUniform: random,

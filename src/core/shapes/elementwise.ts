@@ -165,13 +165,12 @@ const where: Rule = (c) => {
 
 const bool = dtype("bool");
 /** Same type and shape as the first input. */
-const SAME =
-  `Acos Acosh Asin Asinh Atan Atanh Bernoulli BitwiseNot Celu Clip Cos Cosh Elu Erf Exp Gelu
+const SAME = `Acos Acosh Asin Asinh Atan Atanh BitwiseNot Celu Clip Cos Cosh Elu Erf Exp Gelu
   HardSigmoid HardSwish Hardmax LeakyRelu Log LogSoftmax LpNormalization LRN MeanVarianceNormalization
   Mish ParametricSoftplus PRelu Relu Round ScaledTanh Selu Shrink Sigmoid Sign Sin Sinh Softmax
   Softplus Softsign Swish Tan Tanh ThresholdedRelu Trilu Affine ImageScaler InstanceNormalization
   GroupNormalization RMSNormalization RotaryEmbedding ReverseSequence Scatter ScatterElements
-  ScatterND CumSum RandomNormalLike RandomUniformLike`.split(/\s+/);
+  ScatterND CumProd CumSum RandomNormalLike RandomUniformLike`.split(/\s+/);
 
 const entries = (names: readonly string[], rule: (name: string) => Rule): [string, Rule][] =>
   names.map((name) => [name, rule(name)]);

@@ -1,7 +1,7 @@
 /** Normalization, recurrent and quantization layers. */
 import { dtype, dtypeFromOnnx, type Dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
-import { broadcastShapes, normalizeAxis } from "./dims.ts";
+import { broadcastShapes, multiply, normalizeAxis } from "./dims.ts";
 import { value, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
 
 /** Y as X; further outputs, where there are any, are running statistics per channel. */
@@ -76,6 +76,19 @@ const quantizedBinary: Rule = (c) => [
   value(c.input(0).dtype, broadcastShapes([c.input(0).shape, c.input(3).shape])),
 ];
 
+/** (codes, indices, scales, …): a Gather of the table that the codes stand for. */
+const gatherBlockQuantized: Rule = (c) => {
+  const { dtype: type, shape: codes } = c.input(0);
+  const indices = c.input(1).shape;
+  const axis = codes === null ? null : normalizeAxis(c.int("gather_axis", 0), codes.length);
+  if (codes === null || indices === null || axis === null) return [value(c.input(2).dtype, null)];
+  // Codes in uint8 are packed along the last axis.
+  const perByte = type?.bits === 8 ? 8 / c.int("bits", 4) : 1;
+  const table = codes.map((dim, i) => (i === codes.length - 1 ? multiply(dim, perByte) : dim));
+  const shape = [...table.slice(0, axis), ...indices, ...table.slice(axis + 1)];
+  return [value(c.input(2).dtype, shape)];
+};
+
 /** Contributed operators of onnxruntime (domain com.microsoft). */
 export const microsoftLayerRules: RuleTable = {
   QuantizeLinear: quantizeLinear,
@@ -83,6 +96,7 @@ export const microsoftLayerRules: RuleTable = {
   DynamicQuantizeLSTM: recurrent(2),
   SkipLayerNormalization: skipNormalization,
   SkipSimplifiedLayerNormalization: skipNormalization,
+  GatherBlockQuantized: gatherBlockQuantized,
   Gelu: sameAsFirst,
   FastGelu: sameAsFirst,
   BiasGelu: sameAsFirst,

@@ -48,6 +48,13 @@ const arg: Rule = (c) => {
   ];
 };
 
+/** A scalar, or one value per label; the second output is the log-probabilities. */
+const loss: Rule = (c) => {
+  const { dtype: type, shape } = c.input(0);
+  const each = c.text("reduction", "mean") === "none";
+  return [value(type, each ? c.input(1).shape : []), value(type, shape)];
+};
+
 export const reductionRules: RuleTable = {
   ReduceSum: reduce(overNumbers((a, b) => a + b)),
   ReduceProd: reduce((data) => data.reduce(multiply)),
@@ -59,6 +66,9 @@ export const reductionRules: RuleTable = {
   ReduceLogSum: reduce(),
   ReduceLogSumExp: reduce(),
   ReduceSumSquare: reduce(),
+  Det: (c) => [value(c.input(0).dtype, c.input(0).shape?.slice(0, -2) ?? null)],
+  NegativeLogLikelihoodLoss: loss,
+  SoftmaxCrossEntropyLoss: loss,
   ArgMax: arg,
   ArgMin: arg,
 };
