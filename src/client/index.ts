@@ -41,6 +41,8 @@ export interface EngineClient {
   restart(): Promise<void>;
   /** Removes every computed result, then restarts. */
   clearCache(): Promise<void>;
+  /** The document that read this kept base is closed. */
+  release(keptBase: string): Promise<void>;
   dispose(): void;
   onStderr(listener: (text: string) => void): void;
   /** Process ids of the living children, for tests and for "Restart engine". */
@@ -198,6 +200,9 @@ export function createClient(options: ClientOptions): EngineClient {
     },
     async restart() {
       endAll();
+    },
+    async release(keptBase) {
+      await askChild("release", { keptBase }, {});
     },
     async clearCache() {
       await askChild("clearCache", {}, {});

@@ -21,7 +21,7 @@ import { nodes } from "./questions/nodes.ts";
 import { summary } from "./questions/summary.ts";
 import { tensors } from "./questions/tensors.ts";
 import { tensorStats } from "./questions/tensorStats.ts";
-import { clearScratch, openScratch, sweepScratch } from "./scratch.ts";
+import { clearScratch, openScratch, releaseKept, sweepScratch } from "./scratch.ts";
 import { loadKernels } from "./wasm.ts";
 
 /** What the parent passes as the last argument, as JSON. */
@@ -60,7 +60,17 @@ function main(): void {
     apply: (p, task) => apply(tools, p, task),
     save: (p, task) => save(tools, p, task),
     evaluate: async ({ doc, data, limit }, task) =>
-      evaluate(await env.fileFor(doc, task), data, { limit, threads: config.threads }, task),
+      evaluate(
+        await env.fileFor(doc, task),
+        data,
+        {
+          limit,
+          threads: config.threads,
+          // Without data a changed model can still be measured against what it was made from.
+          reference: doc.recipe.length > 0 ? doc.base.path : null,
+        },
+        task,
+      ),
     bench: async ({ docs, runs, threads, seed }, task) =>
       bench(await filesFor(env, docs, task), { runs, threads, seed }, task),
     diffTensors: (p, task) => diffTensors(p, env, task),
@@ -68,6 +78,7 @@ function main(): void {
   };
   const api: Handlers<EngineApi> = {
     hello: () => ({ version: config.version }),
+    release: ({ keptBase }) => ({ released: releaseKept(scratch, keptBase) }),
     clearCache: () => {
       clearScratch(scratch);
       return { cleared: true };

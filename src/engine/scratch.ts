@@ -129,6 +129,14 @@ export function clearScratch(scratch: Scratch): void {
     for (const name of list(folder)) remove(path.join(folder, name));
 }
 
+/** Removes one kept base; false when `file` is none of this scratch folder's. */
+export function releaseKept(scratch: Scratch, file: string): boolean {
+  const folder = path.dirname(path.resolve(file));
+  if (path.dirname(folder) !== path.resolve(scratch.kept) || !existsSync(folder)) return false;
+  remove(folder);
+  return true;
+}
+
 const list = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
 const remove = (file: string): void => rmSync(file, { recursive: true, force: true });
 function statOf(file: string): Stats | null {

@@ -137,7 +137,7 @@ function hostApi(
     cancel: () => ({ cancelled: document.cancel() }),
     removeEntries({ count }) {
       refuse();
-      return { removed: document.removeEntries(count) };
+      return { removed: document.removeEntries(count, vscode.l10n.t("Remove from Recipe")) };
     },
     async pickCompare() {
       const file = await pickModel({

@@ -2,7 +2,7 @@
 import type { EngineClient } from "../client/index.ts";
 
 /** What documents and commands need of the client; tests give their own. */
-export type Engine = Pick<EngineClient, "ask" | "open" | "job">;
+export type Engine = Pick<EngineClient, "ask" | "open" | "job" | "release">;
 
 export interface EngineHost extends Engine {
   restart(): Promise<void>;
@@ -24,6 +24,7 @@ export function createEngineHost(create: () => EngineClient): EngineHost {
     ask: (method, params, options) => client().ask(method, params, options),
     open: (path) => client().open(path),
     job: (method, params, options) => client().job(method, params, options),
+    release: (keptBase) => client().release(keptBase),
     restart: () => client().restart(),
     clearCache: () => client().clearCache(),
     replace: end,

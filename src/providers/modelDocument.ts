@@ -7,7 +7,6 @@
  * - One job at a time. An edit while it runs is refused; an undo, which cannot be refused, ends it.
  * - Saving over the base goes on reading the kept old bytes, so that undo survives the save.
  */
-import { statSync } from "node:fs";
 import path from "node:path";
 import type { CustomDocument, Uri } from "vscode";
 import type { BaseFile, Doc, Entry } from "../shared/doc.ts";
@@ -17,26 +16,15 @@ import type { Signal } from "../shared/task.ts";
 import type { CallOptions } from "../shared/wire.ts";
 import type { Disposable } from "./disposable.ts";
 import type { Engine } from "./engine.ts";
+import { fileStateOf, sameFileState, statFile, type FileState } from "./fileState.ts";
+import { JobSlot, type RunningJob } from "./jobSlot.ts";
 import { removeRecipeFile, sameRecipe } from "./recipe.ts";
-
-export interface RunningJob {
-  readonly title: string;
-  readonly fraction: number;
-  readonly message: string;
-}
 
 /** One undoable change, as `onDidChangeCustomDocument` wants it. */
 export interface DocumentEdit {
   readonly label: string;
   undo(): void;
   redo(): void;
-}
-
-/** Identity of the file as its folder lists it; a full fingerprint is the engine's to take. */
-interface FileState {
-  readonly sizeBytes: number;
-  readonly mtimeMs: number;
-  readonly inode: number;
 }
 
 /** What the user's file holds: the recipe it was last saved with, and how it looked then. */
@@ -85,7 +73,7 @@ export class ModelDocument implements CustomDocument {
   #disk: DiskState;
   /** Raised when the base is replaced by other content: older edits mean nothing any more. */
   #generation = 0;
-  #job: { readonly state: RunningJob; readonly abort: AbortController } | null = null;
+  readonly #jobs = new JobSlot(() => this.#changed());
   #wroteRecipeFile = false;
 
   private constructor(
@@ -144,7 +132,7 @@ export class ModelDocument implements CustomDocument {
     return !sameRecipe(this.#recipe, this.#disk.recipe);
   }
   get job(): RunningJob | null {
-    return this.#job?.state ?? null;
+    return this.#jobs.running;
   }
   /** The bytes of the base are still there although the user's file was changed by others. */
   get baseIsKept(): boolean {
@@ -177,7 +165,7 @@ export class ModelDocument implements CustomDocument {
    */
   async run(entry: Entry, signal?: Signal): Promise<ApplyResult> {
     const before = this.#recipe;
-    const applied = await this.#runJob(this.#titleOf(entry.transform), signal, (options) =>
+    const applied = await this.#jobs.run(this.#titleOf(entry.transform), signal, (options) =>
       this.#engine.job("apply", { doc: this.doc, entry, verify: true }, options),
     );
     if (this.#recipe !== before) throw new Cancelled();
@@ -187,10 +175,10 @@ export class ModelDocument implements CustomDocument {
   }
 
   /** Leaves out the last `count` entries as an edit; the number that were left out. */
-  removeEntries(count: number): number {
-    this.#refuseWhenBusy();
+  removeEntries(count: number, label: string): number {
+    this.#jobs.refuseWhenBusy();
     const removed = Math.min(Math.max(0, Math.trunc(count)), this.#recipe.length);
-    if (removed > 0) this.#edit("remove", this.#recipe.slice(0, -removed));
+    if (removed > 0) this.#edit(label, this.#recipe.slice(0, -removed));
     return removed;
   }
 
@@ -205,7 +193,7 @@ export class ModelDocument implements CustomDocument {
     signal?: Signal,
   ): Promise<{ tensors: readonly TensorDiff[]; measures: DiffMeasures }> {
     const { before, after, latency } = p;
-    return this.#runJob(p.title, signal, async (options) => {
+    return this.#jobs.run(p.title, signal, async (options) => {
       const half = (from: number): CallOptions => ({
         ...options,
         onProgress: (fraction, message) => options.onProgress?.(from + fraction / 2, message),
@@ -221,21 +209,14 @@ export class ModelDocument implements CustomDocument {
   }
 
   cancel(): boolean {
-    if (!this.#job) return false;
-    this.#job.abort.abort();
-    return true;
+    return this.#jobs.cancel();
   }
 
   /** How the user's file compares with what this document last read from or wrote to it. */
   diskState(): Disk {
     const now = statFile(this.path);
     if (now === null) return "missing";
-    const { file } = this.#disk;
-    return now.sizeBytes === file.sizeBytes &&
-      now.mtimeMs === file.mtimeMs &&
-      now.inode === file.inode
-      ? "same"
-      : "changed";
+    return sameFileState(now, this.#disk.file) ? "same" : "changed";
   }
 
   /**
@@ -247,7 +228,7 @@ export class ModelDocument implements CustomDocument {
     signal?: Signal,
   ): Promise<void> {
     if (this.readOnly !== null) throw readOnlyError(this.path, this.readOnly);
-    this.#refuseWhenBusy();
+    this.#jobs.refuseWhenBusy();
     const disk = this.diskState();
     if (disk === "changed" && !p.overwrite) throw engineErrors.changedOnDisk(this.path);
     if (disk === "same" && !this.dirty) return;
@@ -306,6 +287,11 @@ export class ModelDocument implements CustomDocument {
 
   dispose(): void {
     this.cancel();
+    // An unsaved document's backup may outlive this window and read the kept base again.
+    if (this.baseIsKept && !this.dirty)
+      this.#engine.release(this.#base.path).catch(() => {
+        // The engine removes what nobody released when it is old.
+      });
     this.#changeListeners.clear();
     this.#editListeners.clear();
     for (const listener of [...this.#disposeListeners]) listener();
@@ -325,18 +311,15 @@ export class ModelDocument implements CustomDocument {
 
   #save(title: string, to: string, signal: Signal | undefined): Promise<SaveResult> {
     const changed = this.#recipe.length > 0;
-    return this.#runJob(title, signal, (options) =>
-      this.#engine.job(
-        "save",
-        {
-          doc: this.doc,
-          to,
-          // Without a recipe the bytes are the base's own, so there is nothing to verify or record.
-          options: { externalData: "auto", overwrite: true, verify: changed, recipeFile: changed },
-        },
-        options,
-      ),
-    );
+    const params = {
+      doc: this.doc,
+      to,
+      // Without a recipe the bytes are the base's own, so there is nothing to verify or record.
+      options: { externalData: "auto", overwrite: true, verify: changed, recipeFile: changed },
+    } as const;
+    const work = (options: CallOptions): Promise<SaveResult> =>
+      this.#engine.job("save", params, options);
+    return this.#jobs.run(title, signal, work, "counts");
   }
 
   #edit(label: string, after: readonly Entry[]): void {
@@ -355,54 +338,10 @@ export class ModelDocument implements CustomDocument {
     this.#changed();
   }
 
-  #refuseWhenBusy(): void {
-    if (this.#job) throw engineErrors.busy(this.#job.state.title);
-  }
-
-  async #runJob<T>(
-    title: string,
-    signal: Signal | undefined,
-    work: (options: CallOptions) => Promise<T>,
-  ): Promise<T> {
-    this.#refuseWhenBusy();
-    const abort = new AbortController();
-    const onAbort = (): void => abort.abort();
-    signal?.addEventListener("abort", onAbort);
-    if (signal?.aborted === true) abort.abort();
-    const show = (fraction: number, message: string): void => {
-      this.#job = { state: { title, fraction, message }, abort };
-      this.#changed();
-    };
-    show(0, "");
-    try {
-      const onProgress = (fraction: number, message: string): void => {
-        if (!abort.signal.aborted) show(fraction, message);
-      };
-      const result = await work({ signal: abort.signal, onProgress });
-      if (abort.signal.aborted) throw new Cancelled();
-      return result;
-    } finally {
-      signal?.removeEventListener("abort", onAbort);
-      this.#job = null;
-      this.#changed();
-    }
-  }
-
   #changed(): void {
     for (const listener of [...this.#changeListeners]) listener();
   }
 }
-
-function statFile(file: string): FileState | null {
-  const stats = statSync(file, { throwIfNoEntry: false });
-  return stats ? { sizeBytes: stats.size, mtimeMs: stats.mtimeMs, inode: stats.ino } : null;
-}
-
-const fileStateOf = ({ fingerprint }: BaseFile): FileState => ({
-  sizeBytes: fingerprint.sizeBytes,
-  mtimeMs: fingerprint.mtimeMs,
-  inode: fingerprint.inode,
-});
 
 /** The base as it is now if it still has the content it had, else null. */
 async function baseIfSame(engine: Engine, base: BaseFile): Promise<BaseFile | null> {

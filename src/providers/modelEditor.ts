@@ -15,7 +15,7 @@ import { asEditorError, showFailure, signalOf } from "./failures.ts";
 import { FailedDocument, showFailedDocument } from "./failedDocument.ts";
 import type { Disposable } from "./disposable.ts";
 import { ModelDocument, type Backup, type ModelDocumentOptions } from "./modelDocument.ts";
-import { fetchCopy } from "./remoteCopy.ts";
+import { fetchCopy, type RemoteCopy } from "./remoteCopy.ts";
 
 export const VIEW_TYPE = "lathe.model";
 /** Changes of a file arrive as several events; one look afterwards is enough. */
@@ -84,8 +84,9 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
     { backupId }: vscode.CustomDocumentOpenContext,
   ): Promise<AnyDocument> {
     const { engine, context, log } = this.#options;
+    let copy: RemoteCopy | null = null;
     try {
-      const copy = uri.scheme === "file" ? null : await fetchCopy(uri);
+      copy = uri.scheme === "file" ? null : await fetchCopy(uri);
       const file = copy?.path ?? uri.fsPath;
       const options: ModelDocumentOptions = {
         uri,
@@ -102,6 +103,7 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
       this.#register(document, copy ? [copy] : []);
       return document;
     } catch (error) {
+      copy?.dispose();
       log.error(String(error));
       // A backup must not be given up because its file cannot be read at the moment.
       if (error instanceof LatheError && !(error instanceof Cancelled) && backupId === undefined)
@@ -111,6 +113,8 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
   }
 
   resolveCustomEditor(document: AnyDocument, panel: vscode.WebviewPanel): void {
+    const show = this.#pendingShow.get(document.uri.toString());
+    this.#pendingShow.delete(document.uri.toString());
     if (document instanceof FailedDocument) {
       const { engine, context } = this.#options;
       showFailedDocument(document, panel, context.extensionUri, async () => {
@@ -135,8 +139,6 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
       this.#options.onActive(this.active);
     });
     this.#options.onActive(this.active);
-    const show = this.#pendingShow.get(document.uri.toString());
-    this.#pendingShow.delete(document.uri.toString());
     if (show) page.show(show);
   }
 

@@ -251,6 +251,8 @@ export interface EngineApi extends Queries, Jobs {
   open(p: { path: string }): { doc: Doc };
   /** Removes every computed result; recipes are computed again when asked for. */
   clearCache(p: Record<string, never>): { cleared: true };
+  /** Gives up the old bytes that a save kept (`SaveResult.keptBase`): its document is closed. */
+  release(p: { keptBase: string }): { released: boolean };
 }
 
 /** What the webview asks of the host itself. */

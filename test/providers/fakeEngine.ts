@@ -1,5 +1,13 @@
 /** An engine for tests of documents: real files, no computing. Each entry halves the tensor bytes. */
-import { copyFileSync, existsSync, linkSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import type { Doc } from "../../src/shared/doc.ts";
 import { Cancelled, engineErrors } from "../../src/shared/errors.ts";
@@ -23,6 +31,10 @@ export function fakeEngine(kept: string): FakeEngine {
     gate: null,
     units: 1,
     open: (file) => Promise.resolve(docOf(file)),
+    release: (file) => {
+      rmSync(file, { force: true });
+      return Promise.resolve();
+    },
     ask: () => Promise.reject(new Error("not used")),
     job: (async (method: keyof Jobs, params: never, options: CallOptions = {}) => {
       engine.calls.push(method);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
@@ -239,18 +239,33 @@ describe("model document", () => {
 
   test("removing entries is one edit", async () => {
     await run("a", "b", "c");
-    assert.equal(document.removeEntries(2), 2);
+    assert.equal(document.removeEntries(2, "Remove"), 2);
     assert.deepEqual(recipe(), ["a"]);
     edits[3]?.undo();
     assert.deepEqual(recipe(), ["a", "b", "c"]);
-    assert.equal(document.removeEntries(9), 3);
-    assert.equal(document.removeEntries(1), 0);
+    assert.equal(document.removeEntries(9, "Remove"), 3);
+    assert.equal(document.removeEntries(1, "Remove"), 0);
   });
 
   test("a read-only document is never written", async () => {
     const copy = await ModelDocument.open({ ...options, readOnly: "from Git" });
     await copy.run(entry("a"));
     await assert.rejects(copy.save(save), /from Git/);
+  });
+
+  test("closing gives up the kept base, unless a backup may still need it", async () => {
+    await run("a");
+    await document.save(save);
+    const kept = document.doc.base.path;
+    edits[0]?.undo();
+    document.dispose();
+    assert.ok(existsSync(kept));
+    document = await ModelDocument.open(options);
+    await document.run(entry("b"));
+    await document.save(save);
+    const keptNext = document.doc.base.path;
+    document.dispose();
+    assert.ok(!existsSync(keptNext));
   });
 
   test("closing ends the job", async () => {
