@@ -1,0 +1,21 @@
+/** The engine as one process, for tests of its questions and jobs. */
+import { fingerprint } from "../../src/engine/files.ts";
+import { createEnvironment } from "../../src/engine/environment.ts";
+import { evaluateConstant } from "../../src/engine/evaluateConstant.ts";
+import type { EngineEnv } from "../../src/engine/env.ts";
+import { openScratch } from "../../src/engine/scratch.ts";
+import { loadKernels } from "../../src/engine/wasm.ts";
+import type { Doc, Entry } from "../../src/shared/doc.ts";
+
+export const testEnvironment = (folder: string): EngineEnv =>
+  createEnvironment({
+    scratch: openScratch(`${folder}/scratch`),
+    kernels: loadKernels(),
+    toolVersion: "test",
+    computing: { evaluateConstant },
+  });
+
+export const docOf = (path: string, ...recipe: Entry[]): Doc => ({
+  base: { path, fingerprint: fingerprint(path) },
+  recipe,
+});
