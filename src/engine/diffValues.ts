@@ -14,8 +14,10 @@ type Reading = Pick<EngineEnv, "kernels" | "readBytes" | "readF32">;
 
 /** Values per chunk: 4 MB as float32. */
 const CHUNK = 1 << 20;
-/** A transposed original is read whole up to this size, else column by column from its file. */
-const WHOLE_BYTES = 64 * 1024 * 1024;
+/** Values per chunk where an original is read by columns: longer runs mean fewer, larger reads. */
+const TURNED_CHUNK = 1 << 23;
+/** Columns read before they are compared, so that the rows they meet are walked in cache lines. */
+const COLUMNS = 16;
 
 /** Values in the form's own order; `read` gives elements [from, to), `from` a multiple of 8. */
 interface Values {
@@ -42,31 +44,71 @@ export async function sqnrDb(
   if (!isNumeric(before)) return `${before.dtype.name} values have no SQNR`;
   const reason = mismatch(before, form, after);
   if (reason !== null) return reason;
-  const original = form.transposed
-    ? columnsOf(env, before, after.rows)
-    : (from: number, to: number) => readRange(env, before, from, to);
+  const sums: Sums = { signal: 0, noise: 0 };
   const total = after.rows * after.columns;
-  // Whole rows where columns of the original are read, in eights so that packed rows start at a byte.
+  // Whole rows where the original is read by columns, in eights so that packed rows start at a byte.
   const step = form.transposed
-    ? Math.max(8, Math.floor(CHUNK / after.columns / 8) * 8) * after.columns
+    ? Math.max(8, Math.floor(TURNED_CHUNK / after.columns / 8) * 8) * after.columns
     : CHUNK;
-  let [signal, noise] = [0, 0];
   for (let from = 0; from < total; from += step) {
-    const to = Math.min(total, from + step);
-    const was = original(from, to);
-    const is = after.read(from, to);
-    for (let i = 0; i < was.length; i++) {
-      const x = (was[i] ?? 0) * factor;
-      const d = x - (is[i] ?? 0);
-      signal += x * x;
-      noise += d * d;
-    }
-    task.progress(to / total);
+    const is = after.read(from, Math.min(total, from + step));
+    if (form.transposed) await addTurned(sums, env, before, after, from, is, factor, task);
+    else addRun(sums, readRange(env, before, from, from + is.length), is, factor);
+    task.progress((from + is.length) / total);
     await breathe(task);
   }
+  const { signal, noise } = sums;
   if (!Number.isFinite(signal) || !Number.isFinite(noise)) return "it holds NaN or infinite values";
   if (signal === 0 && noise > 0) return "all its old values are zero";
   return decibels(signal, noise);
+}
+
+interface Sums {
+  signal: number;
+  noise: number;
+}
+function addRun(sums: Sums, was: Float32Array, is: Float32Array, factor: number): void {
+  let { signal, noise } = sums;
+  for (let i = 0; i < is.length; i++) {
+    const x = (was[i] ?? 0) * factor;
+    const d = x - (is[i] ?? 0);
+    signal += x * x;
+    noise += d * d;
+  }
+  sums.signal = signal;
+  sums.noise = noise;
+}
+
+/** The rows `is` of the new values against the columns of a [columns, rows] original. */
+async function addTurned(
+  sums: Sums,
+  env: Reading,
+  before: Tensor,
+  { rows, columns }: Values,
+  from: number,
+  is: Float32Array,
+  factor: number,
+  task: Task,
+): Promise<void> {
+  const first = from / columns;
+  const count = is.length / columns;
+  const block = new Float32Array(COLUMNS * count);
+  for (let start = 0; start < columns; start += COLUMNS) {
+    const width = Math.min(COLUMNS, columns - start);
+    for (let i = 0; i < width; i++)
+      block.set(readElements(env, before, (start + i) * rows + first, count), i * count);
+    let { signal, noise } = sums;
+    for (let row = 0; row < count; row++)
+      for (let i = 0; i < width; i++) {
+        const x = (block[i * count + row] ?? 0) * factor;
+        const d = x - (is[row * columns + start + i] ?? 0);
+        signal += x * x;
+        noise += d * d;
+      }
+    sums.signal = signal;
+    sums.noise = noise;
+    if (start % (COLUMNS * 64) === 0) await breathe(task);
+  }
 }
 
 const isNumeric = ({ dtype }: Tensor): boolean =>
@@ -92,29 +134,10 @@ function readRange(env: Reading, tensor: Tensor, from: number, to: number): Floa
   return env.kernels.toF32(tensor.dtype, bytes, to - from);
 }
 
-/** A [columns, rows] tensor read as [rows, columns]. */
-function columnsOf(
-  env: Reading,
-  tensor: Tensor,
-  rows: number,
-): (from: number, to: number) => Float32Array {
-  const columns = tensor.shape[0] ?? 0;
-  const whole =
-    tensor.sizeBytes <= WHOLE_BYTES || tensor.dtype.bits < 8
-      ? readRange(env, tensor, 0, rows * columns)
-      : null;
-  return (from, to) => {
-    const [first, last] = [from / columns, to / columns];
-    const out = new Float32Array(to - from);
-    for (let column = 0; column < columns; column++) {
-      const start = column * rows;
-      const part =
-        whole?.subarray(start + first, start + last) ??
-        readRange(env, tensor, start + first, start + last);
-      for (let i = 0; i < part.length; i++) out[i * columns + column] = part[i] ?? 0;
-    }
-    return out;
-  };
+/** `count` elements from any position on, which may lie inside a byte. */
+function readElements(env: Reading, tensor: Tensor, from: number, count: number): Float32Array {
+  const skip = (from * tensor.dtype.bits) % 8 === 0 ? 0 : from % 8;
+  return readRange(env, tensor, from - skip, from + count).subarray(skip);
 }
 
 function valuesOf(env: Reading, form: WeightForm): Values | string {
