@@ -19,6 +19,7 @@ import type { ByteRange } from "../core/model.ts";
 import type { TensorData } from "../core/plugin.ts";
 import type { TensorSink } from "../core/transaction.ts";
 import type { Entry, Fingerprint } from "../shared/doc.ts";
+import { CHUNK_BYTES } from "./saveWrite.ts";
 import { touch, type Scratch } from "./scratch.ts";
 
 /** Sorted keys, so that equal entries have equal text. */
@@ -76,8 +77,10 @@ export function writeChange(scratch: Scratch, key: string): ChangeWriter {
   let offset = 0;
   const append = (bytes: Uint8Array): void => {
     descriptor ??= openSync(dataFile, "wx");
-    for (let done = 0; done < bytes.length;)
-      done += writeSync(descriptor, bytes, done, bytes.length - done, offset + done);
+    for (let done = 0; done < bytes.length;) {
+      const count = Math.min(CHUNK_BYTES, bytes.length - done);
+      done += writeSync(descriptor, bytes, done, count, offset + done);
+    }
     offset += bytes.length;
   };
   const close = (): void => {
