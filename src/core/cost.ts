@@ -43,13 +43,16 @@ export function costOf(model: Model, bind: Binding = ONE): ModelCost {
   const shapes = inferShapes(model, { bind });
   const nodes: NodeCost[] = [];
   const unknown: Skip[] = [];
-  const macs = graphCost({ model, shapes, nodes, unknown, open: new Set() }, MAIN);
+  const functions = new Set(model.functions.map(({ domain, name }) => `${domain} ${name}`));
+  const macs = graphCost({ model, shapes, functions, nodes, unknown, open: new Set() }, MAIN);
   return { macs, nodes, unknown };
 }
 
 interface Count {
   readonly model: Model;
   readonly shapes: ShapeTable;
+  /** "domain name" of the model's own functions. */
+  readonly functions: ReadonlySet<string>;
   readonly nodes: NodeCost[];
   readonly unknown: Skip[];
   /** Graphs being counted: a body that contains itself must not recurse. */
@@ -77,8 +80,8 @@ function nodeCost(count: Count, path: GraphPath, node: GraphNode): number | null
   };
   const { domain, op } = node;
   if (!KNOWN_DOMAINS.has(domain)) return fail(`${domain}.${op} is not an operator Lathe knows`);
-  const own = count.model.functions.some((f) => f.domain === domain && f.name === op);
-  if (own) return fail(`${op} is a function of the model itself`);
+  if (count.functions.has(`${domain} ${op}`))
+    return fail(`${op} is a function of the model itself`);
   const body = (attr: string): number | null => {
     const found = node.attrs[attr];
     return found?.kind === "graph" ? graphCost(count, found.path) : null;

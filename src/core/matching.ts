@@ -104,6 +104,8 @@ interface Side {
   readonly graph: Graph;
   readonly producers: ReadonlyMap<string, GraphNode>;
   readonly consumers: ReadonlyMap<string, readonly Consumer[]>;
+  /** Position of each output of the graph. */
+  readonly outputs: ReadonlyMap<string, number>;
 }
 function sideOf(graph: Graph): Side {
   const producers = new Map<string, GraphNode>();
@@ -117,7 +119,8 @@ function sideOf(graph: Graph): Side {
       else consumers.set(input, [{ node, slot }]);
     });
   }
-  return { graph, producers, consumers };
+  const outputs = new Map(graph.outputs.map((name, i) => [name, i]));
+  return { graph, producers, consumers, outputs };
 }
 
 const sameOp = (a: GraphNode, b: GraphNode): boolean => a.op === b.op && a.domain === b.domain;
@@ -250,7 +253,7 @@ class Pairing {
         const found = user ? free(this.#b.producers.get(user.inputs[slot] ?? "")) : null;
         if (found) return found;
       }
-      const position = this.#a.graph.outputs.indexOf(output);
+      const position = this.#a.outputs.get(output) ?? -1;
       const found = free(this.#b.producers.get(this.#b.graph.outputs[position] ?? ""));
       if (found) return found;
     }
@@ -296,7 +299,8 @@ function groupBy<T>(items: readonly T[], key: (item: T) => string): Map<string, 
 
 /** Names both lists have; if they share none and are equally long, by position. */
 function alike(a: readonly string[], b: readonly string[]): [string, string][] {
-  const common = a.filter((name) => b.includes(name));
+  const others = new Set(b);
+  const common = a.filter((name) => others.has(name));
   if (common.length > 0) return common.map((name) => [name, name]);
   return a.length === b.length ? a.map((name, i) => [name, b[i] ?? ""]) : [];
 }

@@ -24,8 +24,12 @@ function parse(dim: number | string): Monomial {
     : { factor: 1, symbols: parts };
 }
 
-function format({ factor, symbols }: Monomial): number | string {
+/** More factors than the rank of any tensor; squaring a size again and again must not fill memory. */
+const MAX_SYMBOLS = 16;
+
+function format({ factor, symbols }: Monomial): Dim {
   if (factor === 0 || symbols.length === 0) return factor;
+  if (symbols.length > MAX_SYMBOLS) return null;
   const sorted = [...symbols].sort();
   return factor === 1 ? sorted.join("*") : [factor, ...sorted].join("*");
 }

@@ -40,7 +40,13 @@ const slice: Rule = (c) => {
     const start = starts?.[at] ?? null;
     const end = ends?.[at] ?? null;
     const step = c.has(4) ? (c.input(4).data?.[at] ?? null) : 1;
-    if (typeof start !== "number" || typeof step !== "number" || step === 0) return null;
+    if (
+      typeof start !== "number" ||
+      typeof step !== "number" ||
+      !Number.isInteger(step) ||
+      step === 0
+    )
+      return null;
     // From the start to beyond any size, or to the axis' own size: all of it, whatever the size is.
     if (typeof dim !== "number")
       return start === 0 &&

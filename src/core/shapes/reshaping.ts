@@ -43,6 +43,7 @@ const transpose: Rule = (c) => {
   const { dtype: type, shape, data } = c.input(0);
   if (shape === null) return [value(type, null)];
   const axes = c.ints("perm") ?? shape.map((_, i) => shape.length - 1 - i);
+  if (axes.length !== shape.length) return [value(type, null)];
   return [
     value(
       type,

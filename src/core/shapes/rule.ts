@@ -48,11 +48,25 @@ export interface RuleContext {
 export type Rule = (c: RuleContext) => readonly Info[];
 export type RuleTable = Readonly<Record<string, Rule>>;
 
-export const value = (
+/** As readers limit it: a chain of Gathers would otherwise double the rank with every node. */
+const MAX_RANK = 64;
+
+/** An answer without impossible sizes: what a damaged file makes of them is not known. */
+export function value(
   dtype: Dtype | null,
   shape: readonly Dim[] | null,
   data: readonly Dim[] | null = null,
-): Info => ({ dtype, shape, data: data !== null && concrete(shape) !== null ? data : null });
+): Info {
+  if (shape === null || shape.length > MAX_RANK) return { dtype, shape: null, data: null };
+  const possible = shape.every(isPossible) ? shape : shape.map((d) => (isPossible(d) ? d : null));
+  return {
+    dtype,
+    shape: possible,
+    data: data !== null && concrete(possible) !== null ? data : null,
+  };
+}
+const isPossible = (dim: Dim): boolean =>
+  typeof dim !== "number" || (dim >= 0 && Number.isSafeInteger(dim));
 
 /** The integer list a node takes as input `index` or, in older operator sets, as attribute. */
 export function listOf(c: RuleContext, index: number, attr: string): readonly Dim[] | null {
