@@ -63,10 +63,17 @@ async function load(entry) {
 
 await emitIndex("src/transforms", "transforms", "Transform");
 const { transforms } = await load("src/transforms/index.ts");
-const catalog = transforms.map(({ meta }) => {
-  const { id, api, ...rest } = meta;
-  return { id, family: id.split(".")[0], ...rest };
-});
+const { FAMILIES } = await load("src/core/plugin.ts");
+/** In the order menus show: by family, then by title. */
+const catalog = transforms
+  .map(({ meta }) => {
+    const { id, api, ...rest } = meta;
+    return { id, family: id.split(".")[0], ...rest };
+  })
+  .sort(
+    (a, b) =>
+      FAMILIES.indexOf(a.family) - FAMILIES.indexOf(b.family) || (a.title < b.title ? -1 : 1),
+  );
 await emit("src/shared/catalog.json", JSON.stringify(catalog));
 
 const manifest = JSON.parse(readFileSync("package.json", "utf8"));

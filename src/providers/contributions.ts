@@ -93,7 +93,10 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
         },
       ],
     },
-    jsonValidation: [{ fileMatch: "*.lathe.json", url: "./media/recipe.schema.json" }],
+    jsonValidation: [
+      { fileMatch: "*.lathe.json", url: "./media/recipe.schema.json" },
+      { fileMatch: ["dataset.json", "*.dataset.json"], url: "./media/dataset.schema.json" },
+    ],
     configuration: {
       title: "Lathe",
       properties: {
