@@ -14,6 +14,7 @@ import {
   type Value,
 } from "./model.ts";
 import type { NewNode, Step, StepTensor } from "./step.ts";
+import { DraftIndex } from "./draftIndex.ts";
 import { topologicalOrder } from "./topology.ts";
 
 interface MutableGraph {
@@ -39,6 +40,7 @@ export class Draft {
   #meta: Map<string, string>;
   #functions: Model["functions"];
   #frozen: Model | null;
+  readonly #index = new DraftIndex(() => this.paths.map((path) => this.#graphAt(path)));
 
   constructor(model: Model) {
     this.#source = model;
@@ -68,14 +70,53 @@ export class Draft {
     const model = this.freeze();
     for (const graph of model.graphs.values()) {
       const order = topologicalOrder(model, graph);
-      if (order) this.#edit(graph.path).nodes = order;
+      if (order) {
+        this.#edit(graph.path).nodes = order;
+        this.#index.moved(graph.path);
+      }
     }
+  }
+
+  /** Whether the graph itself has, or ever had, something of that name. */
+  hasName(path: GraphPath, name: string): boolean {
+    return this.#index.namesOf(this.#graphAt(path)).has(name);
+  }
+
+  opset(domain: string): number | undefined {
+    return this.#opsets.get(domain);
+  }
+
+  /** Paths of all graphs as they are now. */
+  get paths(): GraphPath[] {
+    return [...this.#graphs.values()].map((graph) => graph.path);
+  }
+
+  /** Uses of a name as an input of any node or an output of any graph. */
+  useCount(name: string): number {
+    return this.#index.useCount(name);
+  }
+
+  /** The initializer or the node of that name or key in the graph itself. */
+  find(path: GraphPath, name: string): Tensor | GraphNode | null {
+    const graph = this.#graphAt(path);
+    const tensor = graph.tensors.get(name);
+    if (tensor) return tensor;
+    const at = this.#index.positionsOf(graph).get(name);
+    return at === undefined ? null : (graph.nodes[at] ?? null);
+  }
+
+  #graphAt(path: GraphPath): Graph {
+    const key = graphKey(path);
+    const graph = this.#open.get(key) ?? this.#graphs.get(key);
+    if (!graph) throw new StepError(`there is no graph ${key}`);
+    return graph;
   }
 
   apply(step: Step): void {
     switch (step.kind) {
       case "putTensor":
         this.#edit(step.graph).tensors.set(step.tensor.name, tensorOf(step.tensor));
+        this.#index.nameTaken(step.graph, step.tensor.name);
         return;
       case "dropTensor":
         this.#dropTensor(step.graph, step.name);
@@ -111,6 +152,7 @@ export class Draft {
         const graph = this.#edit(step.graph);
         graph.inputs = [...step.inputs];
         graph.outputs = [...step.outputs];
+        this.#index.usesChanged();
         return;
       }
       case "rename":
@@ -155,8 +197,8 @@ export class Draft {
   }
 
   #indexOf(graph: MutableGraph, key: string): number {
-    const at = graph.nodes.findIndex((node) => nodeKey(node) === key);
-    if (at < 0) throw new StepError(`there is no node with output "${key}"`);
+    const at = this.#index.positionsOf(graph).get(key);
+    if (at === undefined) throw new StepError(`there is no node with output "${key}"`);
     return at;
   }
 
@@ -175,23 +217,47 @@ export class Draft {
     const graph = this.#edit(step.graph);
     const removed = new Set(step.remove.map((key) => this.#indexOf(graph, key)));
     const outputs = new Set(step.insert.flatMap((node) => node.outputs));
-    const firstUse = graph.nodes.findIndex((node) => node.inputs.some((i) => outputs.has(i)));
+    const added = step.insert.map(nodeOf);
+    for (const node of added) this.#index.nodeAdded(step.graph, node);
+    for (const i of removed) {
+      const node = graph.nodes[i];
+      if (!node) continue;
+      this.#index.nodeRemoved(node);
+      this.#dropSubgraphs(step.graph, node);
+      // A declaration of a value that nothing makes any more would describe a dangling name.
+      for (const output of node.outputs)
+        if (!outputs.has(output) && !graph.outputs.includes(output)) graph.values.delete(output);
+    }
+    this.#placeNodes(graph, removed, added);
+    if (step.rewire.length > 0) this.#rewire(step.graph, new Map(step.rewire));
+  }
+
+  #placeNodes(
+    graph: MutableGraph,
+    removed: ReadonlySet<number>,
+    added: readonly GraphNode[],
+  ): void {
+    const [only] = removed;
+    const [node] = added;
+    // One for one keeps all positions: a model of thousands of layers is changed in linear time.
+    if (removed.size === 1 && added.length === 1 && only !== undefined && node) {
+      const old = graph.nodes[only];
+      const positions = this.#index.positionsOf(graph);
+      if (old) positions.delete(nodeKey(old));
+      positions.set(nodeKey(node), only);
+      graph.nodes[only] = node;
+      return;
+    }
+    const outputs = new Set(added.flatMap((n) => n.outputs));
+    const firstUse = graph.nodes.findIndex((n) => n.inputs.some((i) => outputs.has(i)));
     const at =
       removed.size > 0 ? Math.max(...removed) : firstUse < 0 ? graph.nodes.length : firstUse;
-    const added = step.insert.map(nodeOf);
-    const nodes: GraphNode[] = [];
-    graph.nodes.forEach((node, i) => {
-      if (i === at) nodes.push(...added);
-      if (!removed.has(i)) nodes.push(node);
-      else this.#dropSubgraphs(step.graph, node);
-    });
-    if (at >= graph.nodes.length) nodes.push(...added);
-    // A declaration of a value that nothing makes any more would describe a dangling name.
-    for (const i of removed)
-      for (const output of graph.nodes[i]?.outputs ?? [])
-        if (!outputs.has(output) && !graph.outputs.includes(output)) graph.values.delete(output);
-    graph.nodes = nodes;
-    if (step.rewire.length > 0) this.#rewire(step.graph, new Map(step.rewire));
+    graph.nodes = [
+      ...graph.nodes.slice(0, at).filter((_, i) => !removed.has(i)),
+      ...added,
+      ...graph.nodes.slice(at).filter((_, i) => !removed.has(at + i)),
+    ];
+    this.#index.moved(graph.path);
   }
 
   #dropSubgraphs(path: GraphPath, node: GraphNode): void {
@@ -205,6 +271,7 @@ export class Draft {
           ) {
             this.#graphs.delete(key);
             this.#open.delete(key);
+            this.#index.usesChanged();
           }
         }
   }
@@ -218,6 +285,7 @@ export class Draft {
   }
 
   #rewire(path: GraphPath, names: ReadonlyMap<string, string>): void {
+    this.#index.usesChanged();
     for (const scope of this.#scopes(path)) {
       const key = graphKey(scope);
       const current = this.#graphs.get(key);
@@ -233,6 +301,9 @@ export class Draft {
 
   #rename(path: GraphPath, from: string, to: string): void {
     const swap = (name: string): string => (name === from ? to : name);
+    this.#index.usesChanged();
+    this.#index.nameTaken(path, to);
+    this.#index.moved(path);
     const own = this.#edit(path);
     const owner = own.nodes.find((node) => nodeKey(node) === from);
     if (owner && Object.values(owner.attrs).some((attr) => attr.kind === "graph"))

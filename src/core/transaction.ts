@@ -6,7 +6,6 @@ import { byteLength, elementCount, type Dtype } from "../shared/dtype.ts";
 import { Draft } from "./draft.ts";
 import {
   enclosingPaths,
-  graphAt,
   graphKey,
   nodeKey,
   type ByteRange,
@@ -37,7 +36,7 @@ export interface RecordingTransaction extends Transaction {
 
 export function beginTransaction(model: Model, sink: TensorSink): RecordingTransaction {
   let draft = new Draft(model);
-  let committed = model;
+  const committed: Step[] = [];
   let steps: Step[] = [];
   const record = (step: Step): void => {
     draft.apply(step);
@@ -47,7 +46,7 @@ export function beginTransaction(model: Model, sink: TensorSink): RecordingTrans
     get model() {
       return draft.freeze();
     },
-    uniqueName: (graph, base) => uniqueName(draft.freeze(), graph, base),
+    uniqueName: (graph, base) => uniqueName(draft, graph, base),
     async putTensor(graph, spec, data) {
       // Small values stay in memory, as in a file that was read: shapes are inferred from them.
       const small = data instanceof Uint8Array && data.length <= INLINE_BYTES;
@@ -62,24 +61,20 @@ export function beginTransaction(model: Model, sink: TensorSink): RecordingTrans
     },
     dropTensor: (graph, name) => record({ kind: "dropTensor", graph, name }),
     dropIfUnused(path, name) {
-      const model = draft.freeze();
-      const scope = scopeOf(model);
-      const definition = scope.define(path, name);
-      if (!definition || scope.uses(definition.graph.path, name).length > 0) return;
-      const graph = definition.graph.path;
-      if (definition.kind === "tensor") record({ kind: "dropTensor", graph, name });
-      if (definition.kind !== "node") return;
-      const { node } = definition;
-      if (node.op !== "Constant" && node.op !== "Identity" && node.op !== "Transpose") return;
-      if (node.outputs.some((o) => scope.uses(graph, o).length > 0)) return;
-      record({
-        kind: "replaceNodes",
-        graph,
-        remove: [nodeKey(node)],
-        insert: [],
-        rewire: [],
-      });
-      for (const input of node.inputs) tx.dropIfUnused(graph, input);
+      if (isUsed(draft, path, name)) return;
+      const graph = enclosingPaths(path).find((outer) => draft.find(outer, name) !== null);
+      const definition = graph ? draft.find(graph, name) : null;
+      if (!graph || !definition) return;
+      if ("sizeBytes" in definition) {
+        record({ kind: "dropTensor", graph, name });
+        return;
+      }
+      const { op, inputs, outputs } = definition;
+      if (op !== "Constant" && op !== "Identity" && op !== "Transpose") return;
+      if (outputs.some((output) => isUsed(draft, graph, output))) return;
+      const remove = [nodeKey(definition)];
+      record({ kind: "replaceNodes", graph, remove, insert: [], rewire: [] });
+      for (const input of inputs) tx.dropIfUnused(graph, input);
     },
     replaceNodes: (graph, { remove, insert, rewire = [] }) =>
       record({ kind: "replaceNodes", graph, remove: remove.map(nodeKey), insert, rewire }),
@@ -92,20 +87,23 @@ export function beginTransaction(model: Model, sink: TensorSink): RecordingTrans
       record({ kind: "setFunction", graph: [], domain, name, body: null }),
     setOpset: (domain, version) => record({ kind: "setOpset", graph: [], domain, version }),
     needOpset(domain, version) {
-      const current = draft.freeze().opsets.get(domain);
+      const current = draft.opset(domain);
       if (current === undefined || (domain !== "" && current < version))
         record({ kind: "setOpset", graph: [], domain, version });
     },
     setMeta: (key, value) => record({ kind: "setMeta", graph: [], key, value }),
     takeSteps() {
       const taken = steps;
+      for (const step of taken) committed.push(step);
       steps = [];
-      committed = draft.freeze();
       return taken;
     },
     rollback() {
+      if (steps.length === 0) return;
       steps = [];
-      draft = new Draft(committed);
+      // Rare enough to replay; a snapshot per unit would copy the graph for every layer.
+      draft = new Draft(model);
+      for (const step of committed) draft.apply(step);
     },
     finish() {
       draft.orderNodes();
@@ -127,32 +125,26 @@ function checkedSize(
   return written;
 }
 
-/** Every name in the graph, the graphs around it and those inside it: ONNX forbids shadowing. */
-function uniqueName(model: Model, path: GraphPath, base: string): string {
-  const taken = (name: string): boolean =>
-    [...model.graphs.values()].some((graph) => {
-      const related =
-        enclosingPaths(path).some((outer) => graphKey(outer) === graphKey(graph.path)) ||
-        path.every((part, i) => graph.path[i] === part);
-      return related && namesOf(model, graph.path).has(name);
-    });
-  if (!taken(base)) return base;
-  for (let i = 1; ; i++) if (!taken(`${base}_${i}`)) return `${base}_${i}`;
+/** Whether anything uses what `name` means in the graph at `path`. */
+function isUsed(draft: Draft, path: GraphPath, name: string): boolean {
+  if (draft.useCount(name) === 0) return false;
+  // Graphs side by side may use one name for different values; then only a full look can tell.
+  const { paths } = draft;
+  if (paths.length === 1) return true;
+  const scope = scopeOf(draft.freeze());
+  const definition = scope.define(path, name);
+  return definition !== null && scope.uses(definition.graph.path, name).length > 0;
 }
 
-const namesByGraph = new WeakMap<object, Set<string>>();
-function namesOf(model: Model, path: GraphPath): Set<string> {
-  const graph = graphAt(model, path);
-  let names = namesByGraph.get(graph);
-  if (!names) {
-    names = new Set([...graph.inputs, ...graph.tensors.keys()]);
-    for (const node of graph.nodes) {
-      if (node.name !== "") names.add(node.name);
-      for (const output of node.outputs) names.add(output);
-    }
-    namesByGraph.set(graph, names);
-  }
-  return names;
+/** Every name in the graph, the graphs around it and those inside it: ONNX forbids shadowing. */
+function uniqueName(draft: Draft, path: GraphPath, base: string): string {
+  const outer = new Set(enclosingPaths(path).map(graphKey));
+  const related = draft.paths.filter(
+    (other) => outer.has(graphKey(other)) || path.every((part, i) => other[i] === part),
+  );
+  const taken = (name: string): boolean => related.some((graph) => draft.hasName(graph, name));
+  if (!taken(base)) return base;
+  for (let i = 1; ; i++) if (!taken(`${base}_${i}`)) return `${base}_${i}`;
 }
 
 /** Bytes of all initializers and attribute tensors, over all graphs. */

@@ -257,3 +257,53 @@ describe("transaction", () => {
     assert.equal(nodeKey(mainGraph(before).nodes[1]!), "b");
   });
 });
+
+describe("a model of thousands of layers", () => {
+  const LAYERS = 3000;
+  const wide = () =>
+    model(
+      graph([], {
+        inputs: ["v0"],
+        outputs: [`v${LAYERS}`],
+        tensors: new Map(Array.from({ length: LAYERS }, (_, i) => [`w${i}`, weight(`w${i}`)])),
+        nodes: Array.from({ length: LAYERS }, (_, i) =>
+          node("Mul", [`v${i}`, `w${i}`], [`v${i + 1}`]),
+        ),
+      }),
+    );
+  it("is changed in linear work: node positions, names and uses are not gathered again per layer", async () => {
+    const before = wide();
+    const tx = beginTransaction(before, {
+      write: async () => ({ file: "s", offset: 0, length: 4096 }),
+    });
+    for (const layer of mainGraph(before).nodes) {
+      const name = tx.uniqueName([], `${layer.inputs[1] ?? ""}_q`);
+      await tx.putTensor(
+        [],
+        { name, dtype: dtype("uint8"), shape: [4096] },
+        (async function* () {})(),
+      );
+      tx.replaceNodes([], {
+        remove: [layer],
+        insert: [created("Add", [layer.inputs[0] ?? "", name], [...layer.outputs])],
+      });
+      tx.dropIfUnused([], layer.inputs[1] ?? "");
+      tx.takeSteps();
+    }
+    const after = mainGraph(tx.finish());
+    assert.equal(after.tensors.size, LAYERS);
+    assert.ok([...after.tensors.keys()].every((name) => name.endsWith("_q")));
+    assert.equal(after.nodes.filter((n) => n.op === "Add").length, LAYERS);
+  });
+  it("rolls back to the units before", () => {
+    const tx = beginTransaction(wide(), {
+      write: async () => ({ file: "s", offset: 0, length: 0 }),
+    });
+    tx.setMeta("kept", "1");
+    tx.takeSteps();
+    tx.dropTensor([], "w0");
+    tx.rollback();
+    assert.equal(tx.model.meta.get("kept"), "1");
+    assert.equal(mainGraph(tx.model).tensors.size, LAYERS);
+  });
+});
