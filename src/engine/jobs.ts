@@ -7,6 +7,7 @@ import {
   renameSync,
   writeFileSync,
 } from "node:fs";
+import { randomBytes } from "node:crypto";
 import path from "node:path";
 import type { Change } from "../core/change.ts";
 import type { Model } from "../core/model.ts";
@@ -94,31 +95,33 @@ async function write(
 ): Promise<Answer<Jobs, "save">> {
   const { base, model, changes } = await env.open(doc, part(task, 0, 0.6));
   const unchanged = doc.recipe.length === 0 && options.externalData === "auto";
-  const recipe: RecipeFile | null =
-    sourceSha256 === null
-      ? null
-      : {
-          version: 1,
-          tool: `lathe ${toolVersion}`,
-          source: { sha256: await sourceSha256, sizeBytes: doc.base.fingerprint.sizeBytes },
-          entries: doc.recipe,
-        };
-  if (task.signal.aborted) throw new Cancelled();
+  const recipeOf = (sha256: string): RecipeFile => ({
+    version: 1,
+    tool: `lathe ${toolVersion}`,
+    source: { sha256, sizeBytes: doc.base.fingerprint.sizeBytes },
+    entries: doc.recipe,
+  });
   const stageOptions = {
     externalData: options.externalData,
     overwrite: options.overwrite,
     allowInput: options.overwrite,
   };
   const writing = part(task, 0.6, options.verify ? 0.85 : 0.98);
+  // Random, so that no model can hold the same text and be patched in a place of its own.
+  const placeholder = randomBytes(32).toString("hex");
   const staged = unchanged
     ? await stageCopy(base, to, stageOptions, writing)
-    : await stageModel(
-        recipe ? withMetadata(model, RECIPE_METADATA_KEY, JSON.stringify(recipe)) : model,
-        to,
-        stageOptions,
-        writing,
-      );
+    : sourceSha256 === null
+      ? await stageModel(model, to, stageOptions, writing)
+      : await stageModel(
+          withMetadata(model, RECIPE_METADATA_KEY, JSON.stringify(recipeOf(placeholder))),
+          to,
+          stageOptions,
+          writing,
+          { placeholder, text: sourceSha256 },
+        );
   try {
+    const recipe = sourceSha256 === null ? null : recipeOf(await sourceSha256);
     const verified = await verifyStaged(staged, doc, unchanged || !options.verify, task);
     const keptBase = samePath(doc.base.path, to) ? keepBase(scratch, base, doc.base.path) : null;
     if (task.signal.aborted) throw new Cancelled();

@@ -17,7 +17,7 @@ import {
   type StageOptions,
   type Target,
 } from "./saveTarget.ts";
-import { writePieces } from "./saveWrite.ts";
+import { placeOf, writePieces, type LateText } from "./saveWrite.ts";
 
 export type { Saved } from "./saveCommit.ts";
 export { sweepLitter, type StageOptions } from "./saveTarget.ts";
@@ -36,6 +36,7 @@ export interface Staged {
 /**
  * Encodes and writes a model.
  * @param to where `commit` will put it; links are followed
+ * @param late text in the model file that becomes known while the rest is written
  * @throws EngineError, FormatError, Cancelled; nothing is left behind
  */
 export async function stageModel(
@@ -43,6 +44,7 @@ export async function stageModel(
   to: string,
   options: StageOptions,
   task: Task,
+  late: LateText | null = null,
 ): Promise<Staged> {
   const target = checkTarget(model, to, options);
   const stem = path.basename(target.file, path.extname(target.file));
@@ -68,9 +70,12 @@ export async function stageModel(
         names.push(name);
         files = encode(name);
       }
-      const main = files.find((file) => file.role === "model");
+      const pieces = files.find((file) => file.role === "model")?.pieces ?? [];
       const file = path.join(folder, path.basename(target.file));
-      await writePieces(file, main?.pieces ?? [], { hash: false, onBytes }, task);
+      const at = late && placeOf(pieces, late.placeholder);
+      if (late && at === null) throw new Error("the late text's place is not in the file once");
+      const patch = late && at !== null ? { late: { at, text: late.text } } : {};
+      await writePieces(file, pieces, { hash: false, onBytes, ...patch }, task);
       return names;
     },
     task,

@@ -20,20 +20,53 @@ export async function breathe(task: Task): Promise<void> {
   if (task.signal.aborted) throw new Cancelled();
 }
 
+/** Bytes that are not known yet when writing begins: a hash of the source that is still being read. */
+export interface LateText {
+  /** Stands for the text meanwhile; as long as the text, and nowhere else in the file's own bytes. */
+  readonly placeholder: string;
+  readonly text: Promise<string>;
+}
+
+/** Where the placeholder is in the file; null when it is not there exactly once. */
+export function placeOf(pieces: readonly Piece[], placeholder: string): number | null {
+  let at = 0;
+  let place: number | null = null;
+  for (const piece of pieces) {
+    if (piece instanceof Uint8Array) {
+      const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+      const found = bytes.indexOf(placeholder);
+      const again = found < 0 ? -1 : bytes.indexOf(placeholder, found + 1);
+      if (again >= 0 || (found >= 0 && place !== null)) return null;
+      if (found >= 0) place = at + found;
+    }
+    at += piece.length;
+  }
+  return place;
+}
+
 export interface Written {
   /** sha256 (hex) of the file, when it was asked for. */
   readonly sha256: string | null;
 }
 
 /**
- * Writes and flushes a new file.
+ * Writes and flushes a new file; `late` overwrites bytes at the end, when they are known (the hash
+ * covers what stood there before).
  * @throws Cancelled, EngineError (no room, no rights), FormatError when a source is shorter than a
  *   range of it.
  */
 export async function writePieces(
   file: string,
   pieces: readonly Piece[],
-  { hash, onBytes }: { readonly hash: boolean; readonly onBytes: (count: number) => void },
+  {
+    hash,
+    onBytes,
+    late,
+  }: {
+    readonly hash: boolean;
+    readonly onBytes: (count: number) => void;
+    readonly late?: { readonly at: number; readonly text: Promise<string> };
+  },
   task: Task,
 ): Promise<Written> {
   const digest: Hash | null = hash ? createHash("sha256") : null;
@@ -68,6 +101,10 @@ export async function writePieces(
         if (used === CHUNK_BYTES) await flush();
       }
     await flush();
+    if (late) {
+      const bytes = Buffer.from(await late.text);
+      attempt(file, 0, () => writeSync(fd, bytes, 0, bytes.length, late.at));
+    }
     attempt(file, 0, () => {
       fsyncSync(fd);
     });
