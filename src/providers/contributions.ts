@@ -10,6 +10,25 @@ const MODEL_FILE = "resourceExtname =~ /^\\.(onnx|safetensors)$/i";
 const MODEL_EDITOR = "activeCustomEditorId == 'lathe.model'";
 const ONE_OR_TWO = "(!listMultiSelection || listDoubleSelection)";
 
+const step = (id: string, event: string): object => ({
+  id,
+  title: `%walkthrough.${id}.title%`,
+  description: `%walkthrough.${id}.description%`,
+  media: { markdown: `media/walkthrough/${id}.md` },
+  completionEvents: [event],
+});
+const WALKTHROUGH = {
+  id: "start",
+  title: "%walkthrough.title%",
+  description: "%walkthrough.description%",
+  steps: [
+    step("open", `onContext:${MODEL_EDITOR}`),
+    step("quantize", "onCommand:lathe.quantize"),
+    step("compare", "onCommand:lathe.compare"),
+    step("commandLine", "stepSelected"),
+  ],
+};
+
 interface MenuItem {
   readonly command: string;
   readonly when: string;
@@ -93,6 +112,7 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
         },
       ],
     },
+    walkthroughs: [WALKTHROUGH],
     jsonValidation: [
       { fileMatch: "*.lathe.json", url: "./media/recipe.schema.json" },
       { fileMatch: ["dataset.json", "*.dataset.json"], url: "./media/dataset.schema.json" },
