@@ -122,10 +122,4 @@ if (withTests) {
       outbase: ".",
       splitting: true,
     });
-  if (existsSync("test/workbench/suite/index.ts"))
-    await esbuild.build({
-      ...node,
-      entryPoints: { index: "test/workbench/suite/index.ts" },
-      outdir: "out/test/workbench-suite",
-    });
 }
