@@ -67,6 +67,7 @@ const paramsSchema = (params) => ({
 
 function valueSchema(param) {
   if (param.type === "flag") return { type: "boolean" };
+  if (param.type === "text") return { type: "string", maxLength: param.maxLength };
   if (param.of) return { enum: param.of };
   return {
     type: param.integer === true ? "integer" : "number",

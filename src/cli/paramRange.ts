@@ -6,6 +6,8 @@ export function paramRange(param: Param): string {
   switch (param.type) {
     case "flag":
       return "true or false";
+    case "text":
+      return param.required === true ? "text" : "text, or nothing";
     case "choice":
       return param.of.join(", ");
     case "number": {

@@ -1,6 +1,7 @@
 /** What a technique may ask of the engine while it works. Implemented in `engine/`. */
 import type { Kernels } from "../shared/kernels.ts";
 import type { GraphNode, GraphPath, Model, Tensor } from "./model.ts";
+import type { Need, StatKind, StatTypes } from "./statistics.ts";
 
 export interface WorkContext {
   readonly signal: { readonly aborted: boolean };
@@ -9,6 +10,16 @@ export interface WorkContext {
   /** Fraction of the current unit, 0 to 1. */
   progress(fraction: number): void;
   readonly seed: number;
+  /** The document's file as it is before any recipe: what repairs aim at. */
+  readonly base: Model;
+  /** Path of the calibration data; null where the document has none. */
+  readonly data: string | null;
+  /**
+   * A statistic of activations over the calibration samples. Needs that units declared are there
+   * already; any other is collected now, in a pass of its own.
+   * @throws EngineError `needs-data` without data; DataError when the data does not fit the model.
+   */
+  stat<K extends StatKind>(need: Need<K>): Promise<StatTypes[K]>;
   readonly kernels: Kernels;
   /** All values as float32. @throws FormatError for string and complex types. */
   readF32(tensor: Tensor): Promise<Float32Array>;

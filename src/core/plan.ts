@@ -1,5 +1,6 @@
 /** What a technique says it would do, before reading any weight. */
 import type { SizeRange, Skip } from "../shared/report.ts";
+import type { Need } from "./statistics.ts";
 import type { GraphNode, GraphPath, Tensor } from "./model.ts";
 
 /** What is done in one go: one weight, one coupled channel group, one matched subgraph. */
@@ -14,6 +15,8 @@ export interface Unit {
   readonly sizeAfter: SizeRange;
   /** One line for people: "[96, 256] float32 → 4 bit, block 32". */
   readonly detail: string;
+  /** Statistics of activations that `prepare` and `apply` will ask for; collected together before either. */
+  readonly needs?: readonly Need[];
 }
 
 /** A technique may add what its `apply` needs to its units: `apply` is given the same objects. */

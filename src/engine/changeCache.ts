@@ -39,9 +39,17 @@ const sha256 = (text: string): string =>
 /** Identity of the untouched base: content and file identity, not its path (a kept base moves). */
 export const baseKey = (fingerprint: Fingerprint): string => sha256(canonical(fingerprint));
 
-/** Identity of the state after one more entry. `version` is the technique's and the tool's. */
-export const entryKey = (before: string, entry: Entry, version: string): string =>
-  sha256(canonical([before, entry, version]));
+/**
+ * Identity of the state after one more entry. `version` is the technique's and the tool's, `data` the
+ * identity of the calibration data for a technique that uses it.
+ */
+export const entryKey = (
+  before: string,
+  entry: Entry,
+  version: string,
+  data: string | null,
+): string =>
+  sha256(canonical(data === null ? [before, entry, version] : [before, entry, version, data]));
 
 /** Stands in the JSON for the change's own data file, which may have moved with the scratch folder. */
 const OWN_DATA = "";

@@ -6,6 +6,7 @@ import type { Change, ChangeUnit } from "../core/change.ts";
 import type { WorkContext } from "../core/context.ts";
 import { nodeKey, type Model } from "../core/model.ts";
 import type { Plan, Unit } from "../core/plan.ts";
+import type { Need } from "../core/statistics.ts";
 import type { Transform } from "../core/plugin.ts";
 import { beginTransaction, tensorBytes, type TensorSink } from "../core/transaction.ts";
 import type { Entry } from "../shared/doc.ts";
@@ -69,11 +70,26 @@ export function planEntry(model: Model, entry: Entry): PlannedEntry {
   return { transform, params, plan: { ...plan, units } };
 }
 
+/** What a technique works with while one entry is computed. */
+export interface Workplace {
+  readonly context: WorkContext;
+  /** Collects what units declared, in as few passes over the data as possible. */
+  collect(needs: readonly Need[], task: Task): Promise<void>;
+}
+export type OpenWorkplace = (scene: {
+  readonly progress: (fraction: number) => void;
+  /** The model with what was done so far. */
+  readonly current: () => Model;
+}) => Workplace;
+
+/** Share of the progress that collecting statistics takes, where a technique needs any. */
+const COLLECTING = 0.5;
+
 export async function computeChange(
   model: Model,
   entry: Entry,
   sink: TensorSink,
-  contextFor: (progress: (fraction: number) => void) => WorkContext,
+  openWorkplace: OpenWorkplace,
   task: Task,
 ): Promise<{ readonly change: Change; readonly model: Model }> {
   const { transform, params, plan } = planEntry(model, entry);
@@ -83,9 +99,21 @@ export async function computeChange(
   let done = 0;
   let current = 0;
   let label: string = transform.meta.title;
-  const context = contextFor((fraction) =>
-    task.progress((done + current * Math.min(1, fraction)) / Math.max(1, total), label),
-  );
+  const needs = plan.units.flatMap((unit) => unit.needs ?? []);
+  const first = needs.length > 0 ? COLLECTING : 0;
+  const progress = (part: number): void =>
+    task.progress(first + ((1 - first) * part) / Math.max(1, total), label);
+  const { context, collect } = openWorkplace({
+    progress: (fraction) => progress(done + current * Math.min(1, fraction)),
+    current: () => tx.model,
+  });
+  if (transform.meta.data === "required" && plan.units.length > 0 && context.data === null)
+    throw engineErrors.needsData(transform.meta.id);
+  if (needs.length > 0)
+    await collect(needs, {
+      signal: task.signal,
+      progress: (fraction, message) => task.progress(fraction * first, message),
+    });
   const prepared =
     plan.units.length === 0
       ? undefined
@@ -102,7 +130,7 @@ export async function computeChange(
       skipped.push(skip);
     } else units.push(recordUnit(transform, unit, tx.takeSteps()));
     done += current;
-    task.progress(done / Math.max(1, total), label);
+    progress(done);
     await context.checkpoint();
   }
   const result = tx.finish();

@@ -11,7 +11,9 @@ import { Cancelled, engineErrors, formatErrors } from "../shared/errors.ts";
 import type { Kernels } from "../shared/kernels.ts";
 import type { Task } from "../shared/task.ts";
 import { baseKey, entryKey, loadChange, writeChange } from "./changeCache.ts";
-import { computeChange, findTransform } from "./compute.ts";
+import { computeChange, findTransform, type OpenWorkplace } from "./compute.ts";
+import { dataIdentity } from "./dataIdentity.ts";
+import type { Statistics, StatisticsScene } from "./statistics/statistics.ts";
 import type { EngineEnv, Materialized } from "./env.ts";
 import { fingerprint, openModel, readRange, readRangeInto } from "./files.ts";
 import { stageModel } from "./save.ts";
@@ -20,6 +22,7 @@ import { scratchFolder, touch, type Scratch } from "./scratch.ts";
 /** What only the job child has: the functions that need onnxruntime. */
 export interface Computing {
   readonly evaluateConstant: WorkContext["evaluateConstant"];
+  readonly openStatistics: (scene: StatisticsScene) => Statistics;
 }
 
 export interface EnvironmentOptions {
@@ -61,20 +64,29 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
     let key = baseKey(doc.base.fingerprint);
     let state: { model: Model; changes: readonly Change[] } = { model: base, changes: [] };
     for (const [i, entry] of doc.recipe.entries()) {
-      const version = `${findTransform(entry.transform).meta.version}/${options.toolVersion}`;
-      key = entryKey(key, entry, version);
+      const { meta } = findTransform(entry.transform);
+      const version = `${meta.version}/${options.toolVersion}`;
+      const data = meta.data === "none" ? undefined : doc.data;
+      key = entryKey(key, entry, version, data === undefined ? null : dataIdentity(data));
       const id = `${doc.base.path}\n${key}`;
       const share: Task = {
         signal: task.signal,
         progress: (fraction, message) => task.progress((i + fraction) / doc.recipe.length, message),
       };
-      state = states.get(id) ?? states.set(id, await step(state, entry, key, share));
+      state =
+        states.get(id) ??
+        states.set(id, await step({ ...state, base, data: data ?? null }, entry, key, share));
     }
     return { ...state, base, key };
   }
 
   async function step(
-    before: { readonly model: Model; readonly changes: readonly Change[] },
+    before: {
+      readonly model: Model;
+      readonly changes: readonly Change[];
+      readonly base: Model;
+      readonly data: string | null;
+    },
     entry: Entry,
     key: string,
     task: Task,
@@ -94,7 +106,7 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
         before.model,
         entry,
         writer.sink,
-        workContext(entry, options.computing, task),
+        workplace(entry, { ...before, computing: options.computing }, task),
         task,
       );
       writer.commit(change);
@@ -105,23 +117,49 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
     }
   }
 
-  const workContext =
-    (entry: Entry, computing: Computing, task: Task) =>
-    (progress: (fraction: number) => void): WorkContext => ({
-      signal: task.signal,
-      async checkpoint() {
-        // A turn of the event loop, so that a cancel message can arrive.
-        await new Promise((resolve) => setImmediate(resolve));
-        if (task.signal.aborted) throw new Cancelled();
+  const workplace =
+    (
+      entry: Entry,
+      scene: {
+        readonly base: Model;
+        readonly model: Model;
+        readonly data: string | null;
+        readonly computing: Computing;
       },
-      progress,
-      seed: entry.seed ?? 0,
-      kernels,
-      readF32: (tensor) => Promise.resolve(readF32(tensor)),
-      readRowsF32: (tensor, from, to, buffer) => Promise.resolve(readF32(tensor, from, to, buffer)),
-      readBytes: (tensor, offset, length) => Promise.resolve(readBytes(tensor, offset, length)),
-      evaluateConstant: computing.evaluateConstant,
-    });
+      task: Task,
+    ): OpenWorkplace =>
+    ({ progress, current }) => {
+      const { base, data, computing } = scene;
+      const statistics = computing.openStatistics({
+        who: entry.transform,
+        data,
+        seed: entry.seed ?? 0,
+        models: { base: () => base, before: () => scene.model, current },
+        withScratchFolder,
+      });
+      return {
+        collect: (needs, share) => statistics.collect(needs, share),
+        context: {
+          signal: task.signal,
+          async checkpoint() {
+            // A turn of the event loop, so that a cancel message can arrive.
+            await new Promise((resolve) => setImmediate(resolve));
+            if (task.signal.aborted) throw new Cancelled();
+          },
+          progress,
+          seed: entry.seed ?? 0,
+          base,
+          data,
+          stat: (need) => statistics.stat(need, task),
+          kernels,
+          readF32: (tensor) => Promise.resolve(readF32(tensor)),
+          readRowsF32: (tensor, from, to, buffer) =>
+            Promise.resolve(readF32(tensor, from, to, buffer)),
+          readBytes: (tensor, offset, length) => Promise.resolve(readBytes(tensor, offset, length)),
+          evaluateConstant: computing.evaluateConstant,
+        },
+      };
+    };
 
   function readF32(
     tensor: Tensor,

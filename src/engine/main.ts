@@ -6,12 +6,13 @@ import path from "node:path";
 import type { EngineApi, Jobs, Queries } from "../shared/protocol.ts";
 import type { Task } from "../shared/task.ts";
 import { serve, type Handlers, type Port } from "../shared/wire.ts";
+import { analyze } from "./analyze.ts";
 import { bench } from "./bench.ts";
 import { diffMeasures, diffTensors } from "./diff.ts";
+import { createComputing } from "./computing.ts";
 import type { EngineEnv } from "./env.ts";
 import { createEnvironment } from "./environment.ts";
 import { evaluate } from "./evaluate.ts";
-import { evaluateConstant } from "./evaluateConstant.ts";
 import { fingerprint, openModel } from "./files.ts";
 import { apply, save } from "./jobs.ts";
 import { plan } from "./planQuestion.ts";
@@ -44,7 +45,7 @@ function main(): void {
     scratch,
     kernels: loadKernels(),
     toolVersion: config.version,
-    computing: config.role === "job" ? { evaluateConstant } : null,
+    computing: config.role === "job" ? createComputing(config.threads) : null,
   });
   const tools = { env, scratch, toolVersion: config.version };
   const queries: Handlers<Queries> = {
@@ -73,6 +74,7 @@ function main(): void {
       ),
     bench: async ({ docs, runs, threads, seed }, task) =>
       bench(await filesFor(env, docs, task), { runs, threads, seed }, task),
+    analyze: (p, task) => analyze(tools, p, task),
     diffTensors: (p, task) => diffTensors(p, env, task),
     diffMeasures: (p, task) => diffMeasures(p, env, { threads: config.threads }, task),
   };

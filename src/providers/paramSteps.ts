@@ -2,7 +2,13 @@
 import * as vscode from "vscode";
 import type { ParamValue, ParamValues } from "../shared/doc.ts";
 import { LatheError } from "../shared/errors.ts";
-import { parseParam, readParams, type NumberParam, type Param } from "../shared/params.ts";
+import {
+  parseParam,
+  readParams,
+  type NumberParam,
+  type Param,
+  type TextParam,
+} from "../shared/params.ts";
 import type { CatalogEntry } from "../shared/protocol.ts";
 import { failureText } from "./failures.ts";
 
@@ -55,7 +61,7 @@ export async function askParams(
 function show(param: Param, value: ParamValue | undefined): string {
   if (param.type === "flag") return value === true ? vscode.l10n.t("yes") : vscode.l10n.t("no");
   const unit = param.type === "number" && param.unit !== undefined ? ` ${param.unit}` : "";
-  return `${String(value)}${unit}`;
+  return value === "" ? vscode.l10n.t("nothing") : `${String(value)}${unit}`;
 }
 
 function askParam(
@@ -69,6 +75,8 @@ function askParam(
       return askOneOf(title, param, param.of);
     case "flag":
       return askOneOf(title, param, [true, false]);
+    case "text":
+      return askText(technique, title, key, param);
     case "number":
       return param.of ? askOneOf(title, param, param.of) : askNumber(technique, title, key, param);
   }
@@ -101,6 +109,16 @@ async function askNumber(
   key: string,
   param: NumberParam,
 ): Promise<number | null> {
+  const text = await askText(technique, title, key, param);
+  return text === null ? null : Number(text);
+}
+
+async function askText(
+  technique: string,
+  title: string,
+  key: string,
+  param: NumberParam | TextParam,
+): Promise<string | null> {
   const text = await vscode.window.showInputBox({
     title,
     prompt: `${param.title}: ${param.help}`,
@@ -115,5 +133,5 @@ async function askNumber(
       }
     },
   });
-  return text === undefined ? null : Number(text);
+  return text ?? null;
 }

@@ -24,6 +24,13 @@ export const paramErrors = {
       where: id,
       hint: didYouMean(id, known),
     }),
+  unknownAnalyzer: (id: string, known: readonly string[]): ParamError =>
+    new ParamError({
+      code: "param",
+      message: `There is no analyzer "${id}".`,
+      where: id,
+      hint: didYouMean(id, known),
+    }),
   unknownKey: (technique: string, key: string, known: readonly string[]): ParamError =>
     new ParamError({
       code: "param",
@@ -357,6 +364,13 @@ export const engineErrors = {
       code: "needs-job",
       message: `The result of ${transform} has to be computed first.`,
       where: transform,
+    }),
+  needsData: (who: string): EngineError =>
+    new EngineError({
+      code: "needs-data",
+      message: `${who} needs calibration data, and none is given.`,
+      where: who,
+      hint: 'Give --data with a dataset.json that has a "calibration" section (in the editor: choose data).',
     }),
   childGone: (what: string, detail: string): EngineError =>
     new EngineError({

@@ -12,6 +12,7 @@ export type FailureCode =
   | "gone"
   | "changed"
   | "needs-job"
+  | "needs-data"
   | "internal";
 
 /** A failure as it crosses a process boundary and as `--json` prints it. */

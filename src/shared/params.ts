@@ -32,20 +32,33 @@ export interface FlagParam {
   readonly title: string;
   readonly help: string;
 }
-export type Param = NumberParam | ChoiceParam | FlagParam;
+/** Free text: names, patterns, values of metadata. */
+export interface TextParam {
+  readonly type: "text";
+  readonly default: string;
+  /** An empty value is refused. */
+  readonly required?: boolean;
+  readonly maxLength: number;
+  readonly title: string;
+  readonly help: string;
+}
+export type Param = NumberParam | ChoiceParam | FlagParam | TextParam;
 export type ParamSchema = Readonly<Record<string, Param>>;
 export type ParamsOf<S extends ParamSchema> = {
   readonly [K in keyof S]: S[K] extends NumberParam
     ? number
     : S[K] extends ChoiceParam<infer V>
       ? V
-      : boolean;
+      : S[K] extends TextParam
+        ? string
+        : boolean;
 };
 
 export const number = (p: Omit<NumberParam, "type">): NumberParam => ({ type: "number", ...p });
 export const choice = <const V extends string>(
   p: Omit<ChoiceParam<V>, "type">,
 ): ChoiceParam<V> => ({ type: "choice", ...p });
+export const text = (p: Omit<TextParam, "type">): TextParam => ({ type: "text", ...p });
 export const flag = (p: Omit<FlagParam, "type">): FlagParam => ({ type: "flag", ...p });
 
 /** The text of a value as typed on a command line or in a form, as the schema's type; unchanged if it cannot be. */
@@ -98,6 +111,11 @@ function checkParam(technique: string, key: string, param: Param, value: unknown
       return;
     case "flag":
       if (typeof value !== "boolean") throw bad("true or false");
+      return;
+    case "text":
+      if (typeof value !== "string") throw bad("text");
+      if (param.required === true && value === "") throw bad("text that is not empty");
+      if (value.length > param.maxLength) throw bad(`at most ${param.maxLength} characters`);
       return;
   }
 }

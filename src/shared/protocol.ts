@@ -3,7 +3,7 @@
  * engine; a missing handler does not compile. No weights: answers are at most 1 MB.
  */
 import type { Doc, Entry } from "./doc.ts";
-import type { Metric, SizeRange, Skip } from "./report.ts";
+import type { Metric, Report, SizeRange, Skip } from "./report.ts";
 
 export interface IoView {
   readonly name: string;
@@ -212,6 +212,12 @@ export interface DiffMeasures {
   readonly notes: readonly string[];
 }
 
+/** One analyzer with its parameters; missing ones are the defaults. */
+export interface AnalyzerCall {
+  readonly id: string;
+  readonly params: Entry["params"];
+}
+
 /** Questions about a document: quick, without onnxruntime. */
 export interface Queries {
   summary(p: { doc: Doc }): Summary;
@@ -242,6 +248,10 @@ export interface Jobs {
   bench(p: { docs: readonly Doc[]; runs: number; threads: number; seed: number }): BenchResult;
   /** SQNR of every changed tensor, dequantized to what it replaced. */
   diffTensors(p: { before: Doc; after: Doc }): { tensors: readonly TensorDiff[] };
+  /** Runs analyzers on a document, with `doc.data` where they take data. */
+  analyze(p: { doc: Doc; calls: readonly AnalyzerCall[]; limit: number | null }): {
+    reports: readonly Report[];
+  };
   diffMeasures(p: { before: Doc; after: Doc; data: string | null; latency: boolean }): DiffMeasures;
 }
 
@@ -329,6 +339,20 @@ export interface CatalogEntry {
   readonly needsRuntime: boolean;
   readonly params: import("./params.ts").ParamSchema;
 }
+/** One analyzer as the Analysis page, forms and the command line see it; generated. */
+export interface AnalyzerEntry {
+  readonly id: string;
+  readonly family: string;
+  readonly title: string;
+  readonly summary: string;
+  readonly papers: readonly string[];
+  readonly formats: readonly string[];
+  readonly data: "none" | "optional" | "required";
+  readonly cost: "instant" | "seconds" | "minutes";
+  readonly covers: readonly string[];
+  readonly version: number;
+  readonly params: import("./params.ts").ParamSchema;
+}
 export type { Metric };
 
 export type Params<A, K extends keyof A> = A[K] extends (p: infer P) => unknown ? P : never;
@@ -350,6 +374,7 @@ export const JOBS: { readonly [K in keyof Jobs]: true } = {
   evaluate: true,
   bench: true,
   diffTensors: true,
+  analyze: true,
   diffMeasures: true,
 };
 /** What a webview may call: the questions, and the host's own methods. */

@@ -15,16 +15,18 @@ export const exactSize = (bytes: number): SizeRange => ({ min: bytes, max: bytes
 export const addSizes = (sizes: readonly SizeRange[]): SizeRange =>
   sizes.reduce((a, b) => ({ min: a.min + b.min, max: a.max + b.max }), { min: 0, max: 0 });
 
-export type MetricUnit = "bytes" | "ratio" | "dB" | "ms" | "count" | "none";
+export type MetricUnit = "bytes" | "ratio" | "dB" | "ms" | "count" | "nats" | "points" | "none";
 
 export interface Metric {
   readonly id: string;
+  /** Column heading, a few words. */
+  readonly title: string;
   readonly unit: MetricUnit;
   readonly better: "lower" | "higher" | "neither";
 }
 
 export interface ReportRow {
-  /** Name of the node, tensor or group this row is about. */
+  /** Label of the node (`nodeLabel`), or name of the tensor or unit this row is about. */
   readonly target: string;
   /** One value per metric, in the order of `metrics`; null where it could not be measured. */
   readonly values: readonly (number | null)[];
@@ -39,6 +41,8 @@ export interface Series {
 
 export interface Report {
   readonly analyzer: string;
+  /** What it means, in sentences: the worst layers by name, and what to do next. */
+  readonly findings: readonly string[];
   readonly metrics: readonly Metric[];
   readonly rows: readonly ReportRow[];
   readonly series: readonly Series[];

@@ -1,7 +1,7 @@
 /** The engine as one process, for tests of its questions and jobs. */
 import { fingerprint } from "../../src/engine/files.ts";
 import { createEnvironment } from "../../src/engine/environment.ts";
-import { evaluateConstant } from "../../src/engine/evaluateConstant.ts";
+import { createComputing } from "../../src/engine/computing.ts";
 import type { EngineEnv } from "../../src/engine/env.ts";
 import { openScratch } from "../../src/engine/scratch.ts";
 import { loadKernels } from "../../src/engine/wasm.ts";
@@ -12,7 +12,7 @@ export const testEnvironment = (folder: string): EngineEnv =>
     scratch: openScratch(`${folder}/scratch`),
     kernels: loadKernels(),
     toolVersion: "test",
-    computing: { evaluateConstant },
+    computing: createComputing(1),
   });
 
 export const docOf = (path: string, ...recipe: Entry[]): Doc => ({

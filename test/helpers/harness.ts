@@ -27,7 +27,7 @@ import { FAMILIES, type Transform } from "../../src/core/plugin.ts";
 import { planEntry } from "../../src/engine/compute.ts";
 import { createEnvironment } from "../../src/engine/environment.ts";
 import type { EngineEnv } from "../../src/engine/env.ts";
-import { evaluateConstant } from "../../src/engine/evaluateConstant.ts";
+import { createComputing } from "../../src/engine/computing.ts";
 import { fingerprint, openModel } from "../../src/engine/files.ts";
 import { createSession } from "../../src/engine/ort.ts";
 import { openScratch, type Scratch } from "../../src/engine/scratch.ts";
@@ -96,7 +96,7 @@ function checkMeta({ meta }: Transform): void {
   for (const [key, param] of Object.entries(meta.params)) {
     assert.match(param.title, /^[A-Z]/, key);
     assert.match(param.help, /\.$/, `${key}: help is a sentence`);
-    if (param.type !== "flag")
+    if (param.type === "number" || param.type === "choice")
       for (const value of param.search ?? []) readParams(meta.id, meta.params, { [key]: value });
   }
   readParams(meta.id, meta.params, {});
@@ -155,7 +155,7 @@ const environment = (scratch: Scratch): EngineEnv =>
     scratch,
     kernels: loadKernels(),
     toolVersion: "test",
-    computing: { evaluateConstant },
+    computing: createComputing(1),
   });
 
 /** The same model with its weights out of reach: in a file that does not exist, small ones too. */

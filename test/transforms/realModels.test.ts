@@ -9,7 +9,7 @@ import path from "node:path";
 import { test } from "node:test";
 import type { Model } from "../../src/core/model.ts";
 import { createEnvironment, UNHEARD } from "../../src/engine/environment.ts";
-import { evaluateConstant } from "../../src/engine/evaluateConstant.ts";
+import { createComputing } from "../../src/engine/computing.ts";
 import { fingerprint } from "../../src/engine/files.ts";
 import { openScratch } from "../../src/engine/scratch.ts";
 import { verifyModel } from "../../src/engine/verify.ts";
@@ -48,7 +48,7 @@ async function applied(
       scratch: openScratch(folder),
       kernels: loadKernels(),
       toolVersion: "test",
-      computing: { evaluateConstant },
+      computing: createComputing(1),
     });
     const base = (of: string): Doc["base"] => ({ path: of, fingerprint: fingerprint(of) });
     const doc: Doc = { base: base(path.resolve(file)), recipe };

@@ -84,7 +84,12 @@ function input(
       .checked=${value === true}
       @change=${(event: Event) => set((event.currentTarget as HTMLInputElement).checked)}
     ></vscode-checkbox>`;
-  const options = param.type === "choice" ? param.of : param.of?.map(String);
+  const options =
+    param.type === "choice"
+      ? param.of
+      : param.type === "number"
+        ? param.of?.map(String)
+        : undefined;
   if (options)
     return html`<vscode-single-select
       label=${param.title}
@@ -103,8 +108,8 @@ function input(
   const range = param.type === "number" ? strings.params.range(param.min, param.max, unit) : "";
   return html`<div class="row">
     <vscode-textfield
-      .label=${`${param.title}, ${range}`}
-      inputmode="decimal"
+      .label=${range === "" ? param.title : `${param.title}, ${range}`}
+      inputmode=${param.type === "text" ? "text" : "decimal"}
       ?invalid=${wrong}
       .value=${String(value)}
       @input=${read}
