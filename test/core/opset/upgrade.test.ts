@@ -32,19 +32,21 @@ test("broadcasting along an axis", async () => {
   ]);
   assert.deepEqual(Object.keys(mainGraph(model).nodes[1]?.attrs ?? {}), []);
 });
-test("slopes per channel", () =>
-  becomes(
+test("slopes per channel", async () => {
+  await becomes(
     `opset 6 ir 3 input x float32 [2, 6, 4] s = float32 [6] normal y = PRelu(x, s) output y float32 [2, 6, 4]`,
     ["s_unsqueezed = Unsqueeze(s)", "y = PRelu(x, s_unsqueezed)"],
     7,
-  ));
-test("shapes, types and sides told by attributes", () =>
-  becomes(
+  );
+});
+test("shapes, types and sides told by attributes", async () => {
+  await becomes(
     `opset 1 ir 3 input x float32 [1, 2, 3, 3] a = Reshape(x) { shape: [1, 2, 9], consumed_inputs: [0] }
      b = Cast(a) { to: "FLOAT16" } c = Upsample(x) { width_scale: 2.0, height_scale: 2.0 }
      d = Pad(a) { paddings: [0, 0, 1, 0, 0, 1] } output b float16 [1, 2, 9] output c float32 [1, 2, 6, 6] output d float32 [1, 2, 11]`,
     ["a = Reshape(x, shape)", "b = Cast(a)", "c = Resize(x, , scales)", "d = Pad(a, pads)"],
-  ));
+  );
+});
 
 const refusals = (text: string, target = 21): Record<string, string> =>
   Object.fromEntries(
