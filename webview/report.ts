@@ -61,11 +61,7 @@ class Report extends LitElement {
         ${
           measures
             ? html`<div class="measures">
-                ${
-                  measures.accuracy
-                    ? accuracyView(measures.accuracy.before, measures.accuracy.after)
-                    : nothing
-                }
+                ${measures.accuracy ? accuracyView(measures.accuracy) : nothing}
                 ${measures.latency ? latencyView(measures.latency) : nothing}
                 ${measures.outputs ? outputsView(measures.outputs) : nothing}
                 ${notesView(measures.notes)}

@@ -4,9 +4,15 @@ import path from "node:path";
 import type { Doc } from "../shared/doc.ts";
 import { engineErrors, LatheError } from "../shared/errors.ts";
 import {
+  dropVerdict,
+  formatDrop,
+  formatDropInterval,
   formatDuration,
   formatEval,
   formatEvidence,
+  formatKl,
+  formatMcNemar,
+  formatPercent,
   formatRatioInterval,
   metricTitle,
   plural,
@@ -16,6 +22,7 @@ import type {
   ApplyResult,
   DiffMeasures,
   DiffStructure,
+  PairedQuality,
   Summary,
   TensorDiff,
 } from "../shared/protocol.ts";
@@ -89,6 +96,7 @@ export function measureRows(measures: DiffMeasures): readonly (readonly [string,
     const { before, after } = measures.accuracy;
     const title = metricTitle(before.metric);
     rows.push([title, `${formatEval(before)} → ${formatEval(after)}, ${formatEvidence(after)}`]);
+    rows.push(...pairedRows(measures.accuracy));
   }
   if (measures.latency !== null) {
     const { models, ratio, ratioLow, ratioHigh, threads } = measures.latency;
@@ -99,6 +107,26 @@ export function measureRows(measures: DiffMeasures): readonly (readonly [string,
     ]);
   }
   return rows;
+}
+
+/** How much worse the second model is, sample by sample, and how far its predictions moved. */
+function pairedRows(quality: PairedQuality): readonly (readonly [string, string])[] {
+  const { drop, dropUnit, mcnemar, kl, agreement } = quality;
+  const verdict = dropVerdict(quality) ?? "no difference shown";
+  return [
+    [
+      "drop",
+      `${formatDrop(drop, dropUnit)} (${formatDropInterval(quality)}), ${verdict}${mcnemar ? `; ${formatMcNemar(mcnemar)}` : ""}`,
+    ],
+    ...(kl === null
+      ? []
+      : [
+          [
+            "divergence",
+            `KL ${formatKl(kl)}, same arg max ${formatPercent(agreement, 2)}`,
+          ] as const,
+        ]),
+  ];
 }
 
 /** Writes the report under a temporary name first, so that a cancelled run leaves no half of it. */

@@ -1,6 +1,13 @@
 /** `lathe diff`: what differs between two models: graph, tensors, outputs, accuracy, latency, size. */
 import path from "node:path";
-import { formatBytes, formatDb, formatNumber, formatPercent, plural } from "../shared/format.ts";
+import {
+  formatBytes,
+  formatDb,
+  formatKl,
+  formatNumber,
+  formatPercent,
+  plural,
+} from "../shared/format.ts";
 import type { DiffMeasures, GraphDiff, TensorDiff } from "../shared/protocol.ts";
 import { dataPath, type Command } from "./command.ts";
 import { compare, comparisonJson, measureRows, writeReport, type Comparison } from "./compare.ts";
@@ -100,13 +107,23 @@ const outputTable = (measures: DiffMeasures, style: Style): readonly string[] =>
     : [
         "",
         ...table(
-          [left("output"), right("SQNR"), right("max |Δ|"), right("cosine"), right("same arg max")],
+          [
+            left("output"),
+            right("SQNR"),
+            right("max |Δ|"),
+            right("MSE"),
+            right("cosine"),
+            right("same arg max"),
+            right("KL"),
+          ],
           measures.outputs.map((output) => [
             output.name,
             formatDb(output.sqnrDb),
             formatNumber(output.maxAbs),
+            formatNumber(output.mse, 3),
             formatNumber(output.cosine, 6),
             formatPercent(output.agreement),
+            formatKl(output.kl),
           ]),
           style,
         ),

@@ -39,8 +39,8 @@ export interface BoundData {
   readonly fixedBatch: number | null;
   /** Rows per run where the model leaves them open: inputs and outputs within the budget. */
   readonly openBatch: number;
-  /** Samples [0, limit), in order, a batch in memory at a time. */
-  batches(limit?: number | null, openBatch?: number): AsyncIterable<Batch>;
+  /** Samples [start, limit), in order, a batch in memory at a time. */
+  batches(limit?: number | null, openBatch?: number, start?: number): AsyncIterable<Batch>;
 }
 
 interface Feed {
@@ -83,10 +83,10 @@ export function bind(dataset: Dataset, io: ModelIo): BoundData {
     expected: [...expected.keys()],
     fixedBatch: rows,
     openBatch: open,
-    async *batches(limit = null, batch = open) {
+    async *batches(limit = null, batch = open, start = 0) {
       const end = Math.min(count, limit ?? count);
       const step = rows ?? batch;
-      for (let from = 0; from < end; from += step) {
+      for (let from = start; from < end; from += step) {
         const to = Math.min(end, from + step);
         yield {
           first: from,

@@ -5,19 +5,17 @@ import type {
   Answer,
   BenchResult,
   DiffMeasures,
-  EvalResult,
   Jobs,
-  OutputDiff,
   Params,
   TensorDiff,
 } from "../shared/protocol.ts";
 import type { Task } from "../shared/task.ts";
 import { bench } from "./bench.ts";
 import { compareOutputs } from "./compareOutputs.ts";
+import { comparePaired } from "./comparePaired.ts";
 import { sameContent } from "./diffContent.ts";
 import { sqnrDb } from "./diffValues.ts";
 import type { EngineEnv } from "./env.ts";
-import { evaluate } from "./evaluate.ts";
 import { tensorDiff, tensorDiffs } from "./questions/diffStructure.ts";
 
 /** SQNR of each changed or replaced tensor; tensors with equal bytes are left out. */
@@ -66,9 +64,10 @@ const part = (task: Task, from: number, to: number): Task => ({
   progress: (fraction, message) => task.progress(from + fraction * (to - from), message),
 });
 
-/** Samples on which outputs are compared: each costs a run of both models. */
-const DATA_SAMPLES = 64;
+/** Samples on which outputs are compared without data: each costs a run of both models. */
 const SYNTHETIC_SAMPLES = 8;
+/** On data, where one of the models cannot be judged. */
+const UNJUDGED_SAMPLES = 64;
 const LATENCY_RUNS = 30;
 
 /**
@@ -107,34 +106,49 @@ export async function diffMeasures(
       return null;
     }
   };
-  const outputs = await attempt("Outputs", async (): Promise<readonly OutputDiff[]> => {
-    const samples = data === null ? SYNTHETIC_SAMPLES : DATA_SAMPLES;
-    const found = await compareOutputs(...files, data, { samples, threads }, part(task, 0.2, 0.4));
-    notes.push(...found.notes);
-    return found.outputs;
-  });
-  const accuracy =
-    data === null
-      ? null
-      : await attempt("Quality", () => quality(files, data, threads, part(task, 0.4, 0.8)));
+  const running = part(task, 0.2, latency ? 0.8 : 1);
+  const compared = await attempt("Outputs", () =>
+    data === null ? onSynthetic(files, threads, running) : onData(files, data, threads, running),
+  );
+  notes.push(...(compared?.notes ?? []));
   if (data === null) notes.push("Quality not measured: it needs evaluation data.");
   const speed = latency
     ? await attempt("Latency", (): Promise<BenchResult> =>
         bench(files, { runs: LATENCY_RUNS, threads, seed: 0 }, part(task, 0.8, 1)),
       )
     : null;
-  return { outputs, accuracy, latency: speed, notes };
+  return {
+    outputs: compared?.outputs ?? null,
+    accuracy: compared?.accuracy ?? null,
+    latency: speed,
+    notes,
+  };
 }
 
-async function quality(
-  [before, after]: readonly [string, string],
-  data: string,
-  threads: number,
-  task: Task,
-): Promise<{ readonly before: EvalResult; readonly after: EvalResult }> {
-  const options = { limit: null, threads };
-  return {
-    before: await evaluate(before, data, options, part(task, 0, 0.5)),
-    after: await evaluate(after, data, options, part(task, 0.5, 1)),
-  };
+type Compared = Pick<DiffMeasures, "outputs" | "accuracy" | "notes">;
+type Files = readonly [before: string, after: string];
+
+async function onSynthetic(files: Files, threads: number, task: Task): Promise<Compared> {
+  const options = { samples: SYNTHETIC_SAMPLES, threads };
+  const { outputs, notes } = await compareOutputs(...files, null, options, task);
+  return { outputs, accuracy: null, notes };
+}
+
+/** All of the data in one pass: the outputs' figures then stand on what the quality stands on. */
+async function onData(files: Files, data: string, threads: number, task: Task): Promise<Compared> {
+  const options = { range: null, threads };
+  try {
+    const { outputs, quality, notes } = await comparePaired(...files, data, options, task);
+    const unjudged =
+      quality === null ? ["Quality not measured: the data has no labels or expected outputs."] : [];
+    return { outputs, accuracy: quality, notes: [...notes, ...unjudged] };
+  } catch (error) {
+    if (!(error instanceof LatheError) || error instanceof Cancelled || error instanceof DataError)
+      throw error;
+    // A quality cannot be had of NaN; how far apart the outputs are may still be.
+    const few = { samples: UNJUDGED_SAMPLES, threads };
+    const { outputs, notes } = await compareOutputs(...files, data, few, task);
+    const reason = `Quality not measured: ${error.failure.message}`;
+    return { outputs, accuracy: null, notes: [...notes, reason] };
+  }
 }

@@ -10,6 +10,7 @@ import { compareOutputs } from "./compareOutputs.ts";
 import { topK } from "./metrics/classification.ts";
 import { errorMeter } from "./metrics/error.ts";
 import type { Meter } from "./metrics/meter.ts";
+import { betterOf } from "./metrics/paired.ts";
 import { perplexity } from "./metrics/perplexity.ts";
 import { createSession } from "./ort.ts";
 
@@ -41,8 +42,8 @@ export async function evaluate(
   const session = await createSession(modelPath, { threads: options.threads, optimization: "all" });
   try {
     const data = await openData(dataPath, session, options.split);
-    const { metric, meter } = meterFor(data, session, modelPath, options);
     const total = Math.min(data.count, options.limit ?? data.count);
+    const { metric, meter } = meterFor(data, session, modelPath, total);
     for await (const batch of data.batches(options.limit)) {
       if (task.signal.aborted) throw new Cancelled();
       meter.add(batch, await session.run(batch.feeds, meter.fetch));
@@ -51,7 +52,7 @@ export async function evaluate(
     return {
       metric,
       ...meter.result(),
-      better: metric === "perplexity" || metric === "mse" ? "lower" : "higher",
+      better: betterOf(metric),
       synthetic: false,
       data: dataPath,
     };
@@ -60,11 +61,20 @@ export async function evaluate(
   }
 }
 
-function meterFor(
+/** The data says what is right: labels, or expected outputs. */
+export const isJudged = (data: BoundData): boolean =>
+  data.task !== null && (data.labelled || data.expected.length > 0);
+
+/**
+ * How the data wants a model to be judged.
+ * @param samples how many will be measured
+ * @throws DataError when it does not say what is right
+ */
+export function meterFor(
   data: BoundData,
   io: ModelIo,
   modelPath: string,
-  options: EvaluateOptions,
+  samples: number,
 ): { metric: MetricName; meter: Meter } {
   const { task, metric } = data;
   const output = io.outputs.find(({ dtype }) => dtype !== null)?.name;
@@ -80,7 +90,6 @@ function meterFor(
   if (task === "regression" || task === "agreement") {
     if (data.expected.length === 0) throw missing("outputs");
     const kind = metric === "mse" || metric === "psnr" ? metric : "sqnr";
-    const samples = Math.min(data.count, options.limit ?? data.count);
     return { metric: kind, meter: errorMeter(kind, data.expected, samples, modelPath) };
   }
   if (!data.labelled) throw missing("labels");

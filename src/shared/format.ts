@@ -4,7 +4,7 @@
  * Sizes are decimal (1 MB = 10^6 bytes), as `--target-size 10MB` means it. Nothing depends on the
  * locale, so that texts can be tested and scripts can rely on them.
  */
-import type { EvalResult, Verified } from "./protocol.ts";
+import type { EvalResult, PairedQuality, Verified } from "./protocol.ts";
 import type { SizeRange } from "./report.ts";
 
 const BYTE_UNITS = ["kB", "MB", "GB", "TB", "PB"] as const;
@@ -156,6 +156,30 @@ export function formatRatioInterval(
   if (low === null || high === null) return formatRatio(ratio);
   return `${formatRatio(ratio)} (${formatRatio(low)} to ${formatRatio(high)})`;
 }
+
+/** A drop in its unit: "0.35 points" of an accuracy, "0.42 %" of anything else; "−0.10 points" is a gain. */
+export function formatDrop(drop: number, unit: PairedQuality["dropUnit"]): string {
+  if (!Number.isFinite(drop)) return drop > 0 ? "∞ %" : "−∞ %";
+  const text = (drop * 100).toFixed(2).replace(/^-(?=0\.00$)/, "");
+  return `${text.replace("-", "−")} ${unit === "points" ? "points" : "%"}`;
+}
+
+/** "−0.20 to 0.90 points": the 95 % interval of a drop. */
+export const formatDropInterval = ({ dropLow, dropHigh, dropUnit }: PairedQuality): string =>
+  `${formatDrop(dropLow, dropUnit).replace(/ \S+$/, "")} to ${formatDrop(dropHigh, dropUnit)}`;
+
+/** In words; a difference counts only where the interval of the drop excludes 0. */
+export function dropVerdict({ dropLow, dropHigh }: PairedQuality): "worse" | "better" | null {
+  return dropLow > 0 ? "worse" : dropHigh < 0 ? "better" : null;
+}
+
+/** "12 lost, 9 won, McNemar p = 0.66". */
+export const formatMcNemar = ({ lost, won, p }: NonNullable<PairedQuality["mcnemar"]>): string =>
+  `${formatCount(lost)} lost, ${formatCount(won)} won, McNemar p ${p < 1e-4 ? "< 0.0001" : `= ${formatNumber(p, 2)}`}`;
+
+/** A divergence of predictions: "0.0021 nats"; "–" where it has no meaning. */
+export const formatKl = (kl: number | null): string =>
+  kl === null ? "–" : `${formatNumber(kl, 3)} nats`;
 
 /** "verified by running it", or "not verified: <reason>". */
 export const formatVerified = (verified: Verified): string =>

@@ -202,11 +202,35 @@ export interface OutputDiff {
   readonly cosine: number | null;
   /** Share of samples with the same arg max; null for outputs that are not class scores. */
   readonly agreement: number | null;
+  /** Mean squared difference. */
+  readonly mse: number | null;
+  /** Mean KL(before ‖ after) of the predicted distributions, in nats; null where there are none. */
+  readonly kl: number | null;
+}
+/**
+ * One metric of two models on the same samples. Whatever is called a drop is positive when the second
+ * is worse: in points (as a share, 0.01 is one point) for accuracies, else relative to `before`.
+ */
+export interface PairedQuality {
+  readonly before: EvalResult;
+  readonly after: EvalResult;
+  readonly drop: number;
+  /** 95 % interval of the drop by paired bootstrap. */
+  readonly dropLow: number;
+  readonly dropHigh: number;
+  readonly dropUnit: "points" | "relative";
+  /** What was resampled: samples, windows of text or segments. */
+  readonly units: number;
+  /** Exact two-sided McNemar test; null for metrics that do not count samples. */
+  readonly mcnemar: { readonly lost: number; readonly won: number; readonly p: number } | null;
+  /** Of the output the metric reads; as in `OutputDiff`. */
+  readonly kl: number | null;
+  readonly agreement: number | null;
 }
 export interface DiffMeasures {
   /** Null where there is no graph to run, with the reason in `notes`. */
   readonly outputs: readonly OutputDiff[] | null;
-  readonly accuracy: { readonly before: EvalResult; readonly after: EvalResult } | null;
+  readonly accuracy: PairedQuality | null;
   readonly latency: BenchResult | null;
   /** What could not be measured and why; and what the figures stand on. */
   readonly notes: readonly string[];

@@ -103,6 +103,29 @@ test("plain figures, shapes, metrics", () => {
   assert.equal(f.formatEvidence({ ...result, synthetic: true }), "synthetic inputs, n = 12,000");
 });
 
+test("drops in their unit, with interval and verdict; McNemar and divergence", () => {
+  assert.equal(f.formatDrop(0.0035, "points"), "0.35 points");
+  assert.equal(f.formatDrop(-0.004, "relative"), "−0.40 %");
+  assert.equal(f.formatDrop(-0.00001, "points"), "0.00 points");
+  assert.equal(f.formatDrop(Infinity, "relative"), "∞ %");
+  const quality = (dropLow: number, dropHigh: number) =>
+    ({ dropLow, dropHigh, dropUnit: "points" }) as Parameters<typeof f.dropVerdict>[0];
+  assert.equal(f.formatDropInterval(quality(-0.002, 0.009)), "−0.20 to 0.90 points");
+  assert.deepEqual(
+    [quality(0.001, 0.1), quality(-0.1, -0.001), quality(0, 0.1)].map(f.dropVerdict),
+    ["worse", "better", null],
+  );
+  assert.equal(
+    f.formatMcNemar({ lost: 1200, won: 9, p: 0.6612 }),
+    "1,200 lost, 9 won, McNemar p = 0.66",
+  );
+  assert.equal(
+    f.formatMcNemar({ lost: 40, won: 0, p: 1e-12 }),
+    "40 lost, 0 won, McNemar p < 0.0001",
+  );
+  assert.deepEqual([f.formatKl(0.00214), f.formatKl(null)], ["0.00214 nats", "–"]);
+});
+
 test("skips are grouped by reason, most frequent first", () => {
   const groups = f.groupByReason([
     { name: "a", reason: "small" },

@@ -56,6 +56,10 @@ export const diffCases: Cases = {
     await accuracy.getByText("90.85 %").waitFor();
     assert.match(await accuracy.innerText(), /89\.65 % … 91\.95 %/);
     assert.match(await accuracy.innerText(), /data\/reviews\/dataset\.json, n = 2,000/);
+    const paired = await page.getByTestId("paired").innerText();
+    assert.match(paired, /0\.45 points\s+\(95 % interval: −0\.10 to 1\.00 points\)/);
+    assert.match(paired, /no difference shown[^]*20 lost, 11 won, McNemar p = 0\.15/);
+    assert.match(paired, /KL 0\.00312 nats, same top class 98\.65 %/);
     assert.equal(await page.getByTestId("latency").count(), 0);
     // Figures belong to the states they were measured on.
     await page.evaluate(

@@ -106,8 +106,29 @@ const report: HtmlReport = {
     detail: "float32 → uint8 codes",
   })),
   measures: {
-    outputs: [{ name: "logits", sqnrDb: 22.1, maxAbs: 0.41, cosine: 0.9969, agreement: 0.971 }],
-    accuracy: { before: accuracy(4.21), after: accuracy(4.29) },
+    outputs: [
+      {
+        name: "logits",
+        sqnrDb: 22.1,
+        maxAbs: 0.41,
+        cosine: 0.9969,
+        agreement: 0.971,
+        mse: 0.0123,
+        kl: 0.0041,
+      },
+    ],
+    accuracy: {
+      before: accuracy(4.21),
+      after: accuracy(4.29),
+      drop: 0.019,
+      dropLow: 0.016,
+      dropHigh: 0.022,
+      dropUnit: "relative",
+      units: 400,
+      mcnemar: null,
+      kl: 0.0041,
+      agreement: 0.971,
+    },
     latency: {
       models: [sides, { ...sides, path: "b.onnx" }],
       ratio: 0.99,

@@ -262,11 +262,7 @@ class DiffPage extends Page {
       ${
         value
           ? html`<div class="measures ${loading ? "busy" : ""}">
-              ${
-                value.measures.accuracy
-                  ? accuracyView(value.measures.accuracy.before, value.measures.accuracy.after)
-                  : nothing
-              }
+              ${value.measures.accuracy ? accuracyView(value.measures.accuracy) : nothing}
               ${value.measures.latency ? latencyView(value.measures.latency) : nothing}
               ${value.measures.outputs ? outputsView(value.measures.outputs) : nothing}
               ${notesView(value.measures.notes)}

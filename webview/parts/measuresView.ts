@@ -1,16 +1,26 @@
 /** Measured differences: outputs, accuracy, speed. Every figure says what it was measured on. */
 import { css, html, nothing, type TemplateResult } from "lit";
 import {
+  dropVerdict,
   formatCount,
   formatDb,
+  formatDrop,
+  formatDropInterval,
   formatDuration,
+  formatKl,
+  formatMcNemar,
   formatMetric,
   formatNumber,
   formatPercent,
   formatRatio,
   metricTitle,
 } from "../../src/shared/format.ts";
-import type { BenchResult, EvalResult, OutputDiff } from "../../src/shared/protocol.ts";
+import type {
+  BenchResult,
+  EvalResult,
+  OutputDiff,
+  PairedQuality,
+} from "../../src/shared/protocol.ts";
 import { strings } from "../strings.ts";
 import { nameView } from "./name.ts";
 
@@ -26,8 +36,10 @@ export function outputsView(outputs: readonly OutputDiff[]): TemplateResult {
             <th>${text.name}</th>
             <th class="num">${text.sqnr}</th>
             <th class="num">${text.maxAbs}</th>
+            <th class="num">${text.mse}</th>
             <th class="num">${text.cosine}</th>
             <th class="num">${text.agreement}</th>
+            <th class="num" title=${text.klHint}>${text.kl}</th>
           </tr>
         </thead>
         <tbody>
@@ -37,8 +49,10 @@ export function outputsView(outputs: readonly OutputDiff[]): TemplateResult {
                 <td>${nameView(output.name)}</td>
                 <td class="num">${formatDb(output.sqnrDb)}</td>
                 <td class="num">${formatNumber(output.maxAbs)}</td>
+                <td class="num">${formatNumber(output.mse, 3)}</td>
                 <td class="num">${output.cosine === null ? "–" : output.cosine.toFixed(6)}</td>
                 <td class="num">${formatPercent(output.agreement)}</td>
+                <td class="num">${formatKl(output.kl)}</td>
               </tr>`,
           )}
         </tbody>
@@ -47,7 +61,8 @@ export function outputsView(outputs: readonly OutputDiff[]): TemplateResult {
   </section>`;
 }
 
-export function accuracyView(before: EvalResult, after: EvalResult): TemplateResult {
+export function accuracyView(quality: PairedQuality): TemplateResult {
+  const { before, after } = quality;
   const row = (label: string, result: EvalResult): TemplateResult =>
     html`<tr>
       <th scope="row">${label}</th>
@@ -73,12 +88,33 @@ export function accuracyView(before: EvalResult, after: EvalResult): TemplateRes
         ${row(strings.size.before, before)} ${row(strings.size.after, after)}
       </tbody>
     </table>
-    ${intervalStrip(before, after)}
+    ${intervalStrip(before, after)} ${pairedView(quality)}
     <p class="quiet wrap">
       ${text.evidence}: ${after.synthetic ? text.synthetic : (after.data ?? strings.unknown)},
       ${text.samples(formatCount(after.n))}
     </p>
   </section>`;
+}
+
+/** What the two intervals above cannot tell: how much worse the second is on the same samples. */
+function pairedView(quality: PairedQuality): TemplateResult {
+  const { drop, dropUnit, mcnemar, kl, agreement } = quality;
+  const verdict = dropVerdict(quality);
+  return html`<dl class="facts paired" data-testid="paired">
+    <dt title=${text.dropHint}>${text.drop}</dt>
+    <dd>
+      <strong class="num">${formatDrop(drop, dropUnit)}</strong>
+      <span class="num">(${text.interval}: ${formatDropInterval(quality)})</span>
+      <span class="tag plain">${verdict === null ? text.noDrop : text.verdicts[verdict]}</span>
+      ${mcnemar ? html`<div class="quiet">${formatMcNemar(mcnemar)}</div>` : nothing}
+    </dd>
+    ${
+      kl === null
+        ? nothing
+        : html`<dt title=${text.klHint}>${text.moved}</dt>
+            <dd class="num">${text.movedBy(formatKl(kl), formatPercent(agreement, 2))}</dd>`
+    }
+  </dl>`;
 }
 
 /** Both values with their intervals on one scale; the table above has the figures. */

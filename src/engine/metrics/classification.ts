@@ -2,12 +2,15 @@
 import { dataErrors } from "../../shared/errors.ts";
 import { toNumbers } from "../../shared/hostTensor.ts";
 import { wilson } from "./interval.ts";
-import type { Meter } from "./meter.ts";
+import type { Meter, Units } from "./meter.ts";
+
+/** Of units with columns [right, 1]: the share that is right. */
+const share: Units["value"] = ([right = 0, n = 1]) => right / n;
 
 /** @param output the scores, any shape of which the first dimension counts samples. */
 export function topK(output: string, labelsPath: string): Meter {
-  let n = 0;
-  let top1 = 0;
+  /** 1 for a sample that is right, 0 for one that is not. */
+  const right: number[] = [];
   let top5 = 0;
   let notFinite = 0;
   return {
@@ -23,21 +26,28 @@ export function topK(output: string, labelsPath: string): Meter {
           throw dataErrors.labelsRange(labelsPath, label, classes);
         const rank = rankOf(scores, i * classes, classes, label);
         if (rank === null) notFinite++;
-        else if (rank === 0) top1++;
+        right.push(rank === 0 ? 1 : 0);
         if (rank !== null && rank < 5) top5++;
       }
-      n += batch.count;
     },
-    result: () => ({
-      value: top1 / n,
-      ...wilson(top1, n),
-      n,
-      also: {
-        top5: top5 / n,
-        // A model whose scores are NaN has no answer: wrong, and said.
-        ...(notFinite > 0 ? { nanScores: notFinite } : {}),
-      },
+    units: () => ({
+      columns: [Float64Array.from(right), new Float64Array(right.length).fill(1)],
+      value: share,
     }),
+    result: () => {
+      const n = right.length;
+      const top1 = right.reduce((a, b) => a + b, 0);
+      return {
+        value: share([top1, n]),
+        ...wilson(top1, n),
+        n,
+        also: {
+          top5: top5 / n,
+          // A model whose scores are NaN has no answer: wrong, and said.
+          ...(notFinite > 0 ? { nanScores: notFinite } : {}),
+        },
+      };
+    },
   };
 }
 

@@ -2,7 +2,7 @@
 import { dataErrors, engineErrors } from "../../shared/errors.ts";
 import { toNumbers } from "../../shared/hostTensor.ts";
 import { bootstrap } from "./interval.ts";
-import type { Meter } from "./meter.ts";
+import type { Meter, Units } from "./meter.ts";
 
 /** Stands for equal to the last bit, where the ratio would be infinite (and not a JSON number). */
 export const EXACT_DB = 300;
@@ -35,12 +35,20 @@ export function errorMeter(
   const units: Unit[] = [];
   let n = 0;
   const segments = samples >= MIN_UNITS ? 1 : Math.ceil(MIN_UNITS / samples);
-  const value = (error: number, signal: number, count: number): number =>
+  const value: Units["value"] = ([error = 0, signal = 0, count = 1]) =>
     metric === "mse"
       ? error / count
       : metric === "psnr"
         ? decibels(1, error / count)
         : decibels(signal, error);
+  const unitsOf = (): Units => ({
+    columns: [
+      Float64Array.from(units, (unit) => unit.error),
+      Float64Array.from(units, (unit) => unit.signal),
+      Float64Array.from(units, (unit) => unit.count),
+    ],
+    value,
+  });
   return {
     fetch: outputs,
     add(batch, results) {
@@ -70,18 +78,11 @@ export function errorMeter(
           }
       }
     },
+    units: unitsOf,
     result: () => {
-      const sum = (of: (unit: Unit) => number): number =>
-        units.reduce((total, unit) => total + of(unit), 0);
-      const column = (of: (unit: Unit) => number): Float64Array => Float64Array.from(units, of);
-      const error = (unit: Unit): number => unit.error;
-      const signal = (unit: Unit): number => unit.signal;
-      const count = (unit: Unit): number => unit.count;
-      const interval = bootstrap(
-        [column(error), column(signal), column(count)],
-        ([e = 0, s = 0, c = 1]) => value(e, s, c),
-      );
-      return { value: value(sum(error), sum(signal), sum(count)), ...interval, n, also: {} };
+      const { columns } = unitsOf();
+      const sums = columns.map((column) => column.reduce((a, b) => a + b, 0));
+      return { value: value(sums), ...bootstrap(columns, value), n, also: {} };
     },
   };
 }

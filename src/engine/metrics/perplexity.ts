@@ -2,13 +2,17 @@
 import { dataErrors, engineErrors } from "../../shared/errors.ts";
 import { toNumbers } from "../../shared/hostTensor.ts";
 import { bootstrap } from "./interval.ts";
-import type { Meter } from "./meter.ts";
+import type { Meter, Units } from "./meter.ts";
 
 /** @param output logits [batch, positions, tokens]. The interval resamples windows, not tokens. */
 export function perplexity(output: string, model: string, labelsPath: string): Meter {
   const losses: number[] = [];
   const tokens: number[] = [];
-  const value = (nll: number, count: number): number => Math.exp(nll / count);
+  const value: Units["value"] = ([nll = 0, count = 1]) => Math.exp(nll / count);
+  const units = (): Units => ({
+    columns: [Float64Array.from(losses), Float64Array.from(tokens)],
+    value,
+  });
   return {
     fetch: [output],
     add(batch, outputs) {
@@ -33,14 +37,12 @@ export function perplexity(output: string, model: string, labelsPath: string): M
         tokens.push(positions);
       }
     },
+    units,
     result: () => {
       const nll = losses.reduce((a, b) => a + b, 0);
       const n = tokens.reduce((a, b) => a + b, 0);
-      const interval = bootstrap(
-        [Float64Array.from(losses), Float64Array.from(tokens)],
-        ([loss = 0, count = 1]) => value(loss, count),
-      );
-      return { value: value(nll, n), ...interval, n, also: { windows: losses.length } };
+      const interval = bootstrap(units().columns, value);
+      return { value: value([nll, n]), ...interval, n, also: { windows: losses.length } };
     },
   };
 }

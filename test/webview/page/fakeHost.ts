@@ -95,10 +95,34 @@ const measures = (latency: boolean, data: string | undefined): DiffMeasures => (
       maxAbs: 0.0123,
       cosine: 0.998123,
       agreement: null,
+      mse: 0.00021,
+      kl: null,
     },
-    { name: "logits", sqnrDb: 24.9, maxAbs: 0.231, cosine: 0.9971, agreement: 0.9865 },
+    {
+      name: "logits",
+      sqnrDb: 24.9,
+      maxAbs: 0.231,
+      cosine: 0.9971,
+      agreement: 0.9865,
+      mse: 0.0021,
+      kl: 0.00312,
+    },
   ],
-  accuracy: data === undefined ? null : { before: evaluated(0.913), after: evaluated(0.9085) },
+  accuracy:
+    data === undefined
+      ? null
+      : {
+          before: evaluated(0.913),
+          after: evaluated(0.9085),
+          drop: 0.0045,
+          dropLow: -0.001,
+          dropHigh: 0.01,
+          dropUnit: "points",
+          units: 2000,
+          mcnemar: { lost: 20, won: 11, p: 0.15 },
+          kl: 0.00312,
+          agreement: 0.9865,
+        },
   latency: latency
     ? {
         models: [
