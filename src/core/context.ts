@@ -1,5 +1,5 @@
 /** What a technique may ask of the engine while it works. Implemented in `engine/`. */
-import type { Kernels } from "../shared/kernels.ts";
+import type { Blas, Kernels } from "../shared/kernels.ts";
 import type { GraphNode, GraphPath, Model, Tensor } from "./model.ts";
 import type { Need, StatKind, StatTypes } from "./statistics.ts";
 
@@ -21,6 +21,8 @@ export interface WorkContext {
    */
   stat<K extends StatKind>(need: Need<K>): Promise<StatTypes[K]>;
   readonly kernels: Kernels;
+  /** Matrix products in the runtime, for the factorizations of `kernels/linalg`. */
+  readonly blas: Blas;
   /** All values as float32. @throws FormatError for string and complex types. */
   readF32(tensor: Tensor): Promise<Float32Array>;
   /**

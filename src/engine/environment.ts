@@ -8,7 +8,7 @@ import type { Model, Tensor } from "../core/model.ts";
 import type { BaseFile, Doc, Entry } from "../shared/doc.ts";
 import { byteLength, elementCount } from "../shared/dtype.ts";
 import { Cancelled, engineErrors, formatErrors } from "../shared/errors.ts";
-import type { Kernels } from "../shared/kernels.ts";
+import type { Blas, Kernels } from "../shared/kernels.ts";
 import type { Task } from "../shared/task.ts";
 import { baseKey, entryKey, loadChange, writeChange } from "./changeCache.ts";
 import { computeChange, findTransform, type OpenWorkplace } from "./compute.ts";
@@ -22,6 +22,7 @@ import { scratchFolder, touch, type Scratch } from "./scratch.ts";
 /** What only the job child has: the functions that need onnxruntime. */
 export interface Computing {
   readonly evaluateConstant: WorkContext["evaluateConstant"];
+  readonly blas: Blas;
   readonly openStatistics: (scene: StatisticsScene) => Statistics;
 }
 
@@ -152,6 +153,7 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
           data,
           stat: (need) => statistics.stat(need, task),
           kernels,
+          blas: computing.blas,
           readF32: (tensor) => Promise.resolve(readF32(tensor)),
           readRowsF32: (tensor, from, to, buffer) =>
             Promise.resolve(readF32(tensor, from, to, buffer)),

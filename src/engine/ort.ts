@@ -41,6 +41,11 @@ export interface Session {
     feeds: ReadonlyMap<string, HostTensor>,
     fetch?: readonly string[],
   ): Promise<Map<string, HostTensor>>;
+  /** One inference that writes the given outputs in place; one of them may also be an input. */
+  runInto(
+    feeds: ReadonlyMap<string, HostTensor>,
+    targets: ReadonlyMap<string, HostTensor>,
+  ): Promise<void>;
   /** Frees the model's memory and the file behind it; further calls do nothing. */
   release(): Promise<void>;
 }
@@ -99,6 +104,16 @@ export async function createSession(
     throw loadError(path, error);
   }
   let released = false;
+  const nativeTensors = (tensors: ReadonlyMap<string, HostTensor>): Record<string, Tensor> => {
+    const out: Record<string, Tensor> = {};
+    for (const [name, tensor] of tensors)
+      out[name] = new Tensor(tensor.dtype as Tensor.Type, tensor.data, tensor.shape);
+    return out;
+  };
+  const named = (error: unknown): Error => {
+    const { reason, node } = readable(error);
+    return engineErrors.runFailed(path, reason, node);
+  };
   const outputs = session.outputMetadata.map(ioInfo);
   const tensors = outputs.filter((output) => output.dtype !== null).map(({ name }) => name);
   return {
@@ -106,14 +121,17 @@ export async function createSession(
     outputs,
     async run(feeds, fetch = tensors) {
       try {
-        const inputs: Record<string, Tensor> = {};
-        for (const [name, tensor] of feeds)
-          inputs[name] = new Tensor(tensor.dtype as Tensor.Type, tensor.data, tensor.shape);
-        const results = await session.run(inputs, fetch);
+        const results = await session.run(nativeTensors(feeds), fetch);
         return new Map(fetch.map((name) => [name, hostTensor(results[name] as Tensor)]));
       } catch (error) {
-        const { reason, node } = readable(error);
-        throw engineErrors.runFailed(path, reason, node);
+        throw named(error);
+      }
+    },
+    async runInto(feeds, targets) {
+      try {
+        await session.run(nativeTensors(feeds), nativeTensors(targets));
+      } catch (error) {
+        throw named(error);
       }
     },
     async release() {

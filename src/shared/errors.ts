@@ -341,6 +341,18 @@ export const engineErrors = {
       name,
       "Leave it to the runtime, which computes it when the model is loaded.",
     ),
+  matrixNotFinite: (what: string): EngineError =>
+    engine(
+      `${what} holds NaN or infinity.`,
+      what,
+      "Check the weights and the data for values that are not finite.",
+    ),
+  noConvergence: (what: string, rounds: number): EngineError =>
+    engine(
+      `${what} did not settle in ${rounds} rounds.`,
+      what,
+      "Scale the weights to an ordinary range.",
+    ),
   resultInvalid: (path: string, reason: string): EngineError =>
     badResult(
       `The result was discarded because it failed its check: ${reason}`,

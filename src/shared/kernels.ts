@@ -54,3 +54,42 @@ export interface Kernels {
     out: BlockOutput,
   ): void;
 }
+
+/** A dense row-major matrix; `data` holds exactly `rows` × `cols` values and may be a view. */
+export interface Matrix<T extends Float32Array | Float64Array = Float32Array | Float64Array> {
+  readonly rows: number;
+  readonly cols: number;
+  readonly data: T;
+}
+export type MatrixF32 = Matrix<Float32Array>;
+export type MatrixF64 = Matrix<Float64Array>;
+
+export interface GemmOptions<T extends Float32Array | Float64Array> {
+  /** The product takes Aᵀ: `a` is stored [k, m]. */
+  readonly transA?: boolean;
+  /** The product takes Bᵀ: `b` is stored [n, k]. */
+  readonly transB?: boolean;
+  /** C, [m, n]: the product is added to it (or subtracted) in place, and the answer is C itself. */
+  readonly into?: Matrix<T>;
+  /** With `into`: C − A·B instead of C + A·B. */
+  readonly subtract?: boolean;
+}
+
+/**
+ * Products of dense matrices: what factorizations in `kernels/linalg` spend their time in. The
+ * reference is plain TypeScript (`kernels/linalg/blas.ts`); `engine/blas.ts` runs onnxruntime. Both
+ * hold to the same shapes and types; sums may round differently.
+ */
+export interface Blas {
+  /** op(A)·op(B), [m, n], in the type of both. @throws Error when the inner dimensions differ. */
+  gemm<T extends Float32Array | Float64Array>(
+    a: Matrix<T>,
+    b: Matrix<T>,
+    options?: GemmOptions<T>,
+  ): Promise<Matrix<T>>;
+  /**
+   * XᵀX of rows X [s, k] as a full symmetric [k, k]; float32 products over at most 1,024 rows,
+   * summed in float64. Added to `into`, which is then the answer, so that batches accumulate.
+   */
+  gram(x: MatrixF32, into?: MatrixF64): Promise<MatrixF64>;
+}
