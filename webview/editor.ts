@@ -1,4 +1,4 @@
-/** The model editor: four pages over one document. Knows the host's state, no numbers. */
+/** The model editor: pages over one document. Knows the host's state, no numbers. */
 import "@vscode-elements/elements/dist/vscode-tabs/index.js";
 import "@vscode-elements/elements/dist/vscode-tab-header/index.js";
 import "@vscode-elements/elements/dist/vscode-tab-panel/index.js";
@@ -6,6 +6,7 @@ import { LitElement, css, html, nothing, type TemplateResult } from "lit";
 import { toFailure, type Failure } from "../src/shared/errors.ts";
 import type { HostState, PageId } from "../src/shared/protocol.ts";
 import { getHost } from "./host.ts";
+import "./pages/data.ts";
 import "./pages/diff.ts";
 import "./pages/optimize.ts";
 import "./pages/summary.ts";
@@ -16,7 +17,7 @@ import type { GoTo } from "./parts/page.ts";
 import { strings } from "./strings.ts";
 import { base } from "./styles.ts";
 
-const PAGES: readonly PageId[] = ["summary", "tensors", "optimize", "diff"];
+const PAGES: readonly PageId[] = ["summary", "tensors", "data", "optimize", "diff"];
 /** Pages that show a running job in the place where it was started. */
 const OWN_JOB_BAR: ReadonlySet<PageId> = new Set(["optimize", "diff"]);
 const isPage = (value: unknown): value is PageId => PAGES.some((page) => page === value);
@@ -177,6 +178,8 @@ class Editor extends LitElement {
           .active=${active}
           .goTarget=${this.#goTo}
         ></lathe-tensors>`;
+      case "data":
+        return html`<lathe-data .state=${state} .active=${active}></lathe-data>`;
       case "optimize":
         return html`<lathe-optimize .state=${state} .active=${active}></lathe-optimize>`;
       case "diff":

@@ -16,6 +16,7 @@ import { evaluate } from "./evaluate.ts";
 import { fingerprint, openModel } from "./files.ts";
 import { apply, save } from "./jobs.ts";
 import { plan } from "./planQuestion.ts";
+import { dataPreview } from "./questions/dataPreview.ts";
 import { diffStructure } from "./questions/diffStructure.ts";
 import { node } from "./questions/node.ts";
 import { nodes } from "./questions/nodes.ts";
@@ -55,6 +56,7 @@ function main(): void {
     nodes: (p, task) => nodes(p, env, task),
     node: (p, task) => node(p, env, task),
     plan: (p, task) => plan(p, env, task),
+    dataPreview: (p, task) => dataPreview(p, env, task),
     diffStructure: (p, task) => diffStructure(p, env, task),
   };
   const jobs: Handlers<Jobs> = {

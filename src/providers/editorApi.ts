@@ -99,6 +99,7 @@ export function editorApi(options: EditorApiOptions): Handlers<WebviewApi> {
     nodes: forward("nodes"),
     node: forward("node"),
     plan: forward("plan"),
+    dataPreview: forward("dataPreview"),
     diffStructure: forward("diffStructure"),
     measureDiff: (p, task) =>
       host.measureDiff(

@@ -11,7 +11,8 @@ import { editorApi, KnownDocs } from "./editorApi.ts";
 import type { Engine } from "./engine.ts";
 import type { ModelDocument } from "./modelDocument.ts";
 import { servePages, type Page } from "./pageSessions.ts";
-import { pickData, pickModel } from "./pickers.ts";
+import { saveDataset } from "./datasetFile.ts";
+import { pickData, pickDataFile, pickModel } from "./pickers.ts";
 import { checkedEntry } from "./recipe.ts";
 import { loadPage, webviewPort, type PageView } from "./webviewPage.ts";
 
@@ -27,7 +28,7 @@ export interface PanelOptions {
   readonly onSelect: (selection: Selection | null) => boolean;
   readonly selection: () => Selection | null;
   readonly saved: () => Promise<void>;
-  readonly rememberData: (data: string) => void;
+  readonly rememberData: (data: string | undefined) => void;
 }
 
 export interface ConnectedPage extends Disposable {
@@ -155,6 +156,23 @@ function hostApi(
       document.setData(data);
       options.rememberData(data);
       return { data };
+    },
+    forgetData() {
+      document.setData(undefined);
+      options.rememberData(undefined);
+      return { forgotten: true };
+    },
+    async pickDataFile({ folder, title }) {
+      const file = await pickDataFile(document.path, folder, title);
+      return file === null ? null : { path: file };
+    },
+    async writeDataset({ text }) {
+      if (!vscode.workspace.isTrusted) throw engineErrors.untrusted();
+      const file = await saveDataset(document.path, text);
+      if (file === null) return null;
+      document.setData(file);
+      options.rememberData(file);
+      return { data: file };
     },
     async measureDiff({ before, after, latency }, task) {
       if (!vscode.workspace.isTrusted) throw engineErrors.untrusted();

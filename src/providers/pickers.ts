@@ -77,6 +77,22 @@ export async function pickData(model: string): Promise<string | null> {
   return uri?.fsPath ?? null;
 }
 
+/** A file or folder that a dataset.json is to name. */
+export async function pickDataFile(
+  model: string,
+  folder: boolean,
+  title: string,
+): Promise<string | null> {
+  const [uri] =
+    (await vscode.window.showOpenDialog({
+      title,
+      defaultUri: vscode.Uri.file(path.dirname(model)),
+      canSelectFiles: !folder,
+      canSelectFolders: folder,
+    })) ?? [];
+  return uri?.fsPath ?? null;
+}
+
 /** One of a family's techniques; without asking when there is only one. */
 export async function pickTechnique(
   title: string,

@@ -242,6 +242,39 @@ export interface AnalyzerCall {
   readonly params: Entry["params"];
 }
 
+/** One sample of one input, as the model gets it: after all steps of preprocessing. */
+export interface DataSample {
+  /** Null for text. */
+  readonly min: number | null;
+  readonly max: number | null;
+  readonly mean: number | null;
+  /** The first values, and how many there are. */
+  readonly values: readonly string[];
+  readonly count: number;
+  /** Small, 8 bit, row by row with channels last; null for what is no picture. */
+  readonly picture: {
+    readonly width: number;
+    readonly height: number;
+    readonly channels: number;
+    readonly base64: string;
+  } | null;
+}
+export interface DataPreview {
+  readonly path: string;
+  readonly task: string | null;
+  readonly metric: MetricName | null;
+  /** Samples to evaluate on. */
+  readonly count: number;
+  /** There is something to measure against: labels or expected outputs. */
+  readonly labelled: boolean;
+  /** Samples set aside for calibration; null where there are none, with the reason. */
+  readonly calibration: number | null;
+  readonly calibrationProblem: import("./errors.ts").Failure | null;
+  readonly inputs: readonly (IoView & { readonly samples: readonly DataSample[] })[];
+  /** Class of each sample shown; empty for other tasks. */
+  readonly labels: readonly string[];
+}
+
 /** Questions about a document: quick, without onnxruntime. */
 export interface Queries {
   summary(p: { doc: Doc }): Summary;
@@ -260,6 +293,8 @@ export interface Queries {
   };
   node(p: { doc: Doc; graph: string; key: string }): NodeView;
   plan(p: { doc: Doc; entry: Entry }): PlanView;
+  /** How the document's data fits its model: the first `samples` samples, preprocessed. */
+  dataPreview(p: { doc: Doc; samples: number }): DataPreview;
   diffStructure(p: { before: Doc; after: Doc }): DiffStructure;
 }
 
@@ -299,6 +334,15 @@ export interface HostApi {
   pickCompare(p: Record<string, never>): { doc: Doc } | null;
   /** Lets the user choose evaluation data; null when dismissed. */
   pickData(p: Record<string, never>): { data: string } | null;
+  /** The document is used without data from now on. */
+  forgetData(p: Record<string, never>): { forgotten: boolean };
+  /** Lets the user choose a file or folder that a dataset.json names; null when dismissed. */
+  pickDataFile(p: { folder: boolean; title: string }): { path: string } | null;
+  /**
+   * Writes a dataset.json where the user says (null when dismissed) and uses it. `text` is JSON with
+   * absolute paths; they are written relative to the file.
+   */
+  writeDataset(p: { text: string }): { data: string } | null;
   /** Measures for the diff page: a job, so only in trusted workspaces. */
   measureDiff(p: { before: Doc; after: Doc; latency: boolean }): {
     tensors: readonly TensorDiff[];
@@ -315,7 +359,7 @@ export type Selection =
   | { readonly kind: "tensor"; readonly graph: string; readonly name: string }
   | { readonly kind: "node"; readonly graph: string; readonly key: string };
 
-export type PageId = "summary" | "tensors" | "optimize" | "diff";
+export type PageId = "summary" | "data" | "tensors" | "optimize" | "diff";
 
 export interface HostState {
   readonly doc: Doc;
@@ -390,6 +434,7 @@ export const QUERIES: { readonly [K in keyof Queries]: true } = {
   nodes: true,
   node: true,
   plan: true,
+  dataPreview: true,
   diffStructure: true,
 };
 export const JOBS: { readonly [K in keyof Jobs]: true } = {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { beforeAndAfter } from "../../src/providers/compare.ts";
 import { contributes } from "../../src/providers/contributions.ts";
+import { relativeDataset } from "../../src/providers/datasetText.ts";
 import { familiesOf } from "../../src/providers/families.ts";
 import { outputBeside } from "../../src/providers/outputName.ts";
 import { checkedEntry } from "../../src/providers/recipe.ts";
@@ -56,4 +57,18 @@ test("what a page asks to run is checked against the catalogue", () => {
     () => checkedEntry(catalog, { transform: "quantize.x", params: { bits: 5 } }),
     /bits is 5/,
   );
+});
+
+test("a dataset.json names its files relative to itself", () => {
+  const text = JSON.stringify({
+    inputs: { x: { file: "/m/data/x.npy", mean: [1] } },
+    labels: "/m/y.npy",
+    task: "/m/not-a-path",
+  });
+  assert.deepEqual(JSON.parse(relativeDataset(text, "/m/data") ?? ""), {
+    inputs: { x: { file: "x.npy", mean: [1] } },
+    labels: "../y.npy",
+    task: "/m/not-a-path",
+  });
+  for (const wrong of ["", "[]", "null", "{"]) assert.equal(relativeDataset(wrong, "/m"), null);
 });

@@ -192,6 +192,10 @@ const handlers: Handlers<WebviewApi> = {
     await answerTo("node", p);
     return fake.node;
   },
+  dataPreview: async (p) => {
+    await answerTo("dataPreview", p);
+    return fake.dataPreview(p.doc.data ?? "", scenario === "pictures");
+  },
   plan: async (p) => {
     await answerTo("plan", p);
     const { transform, params, scope } = p.entry;
@@ -258,6 +262,21 @@ const handlers: Handlers<WebviewApi> = {
     await answerTo("pickData", p);
     const data = "data/reviews/dataset.json";
     emit({ doc: { ...state.doc, data }, original: { ...state.original, data } });
+    return { data };
+  },
+  forgetData: async (p) => {
+    await answerTo("forgetData", p);
+    emit({ doc: { base: state.doc.base, recipe: state.doc.recipe } });
+    return { forgotten: true };
+  },
+  pickDataFile: async (p) => {
+    await answerTo("pickDataFile", p);
+    return { path: p.folder ? "/home/anna/data/images" : "/home/anna/data/calib_x.npy" };
+  },
+  writeDataset: async (p) => {
+    await answerTo("writeDataset", p);
+    const data = "/home/anna/models/dataset.json";
+    emit({ doc: { ...state.doc, data } });
     return { data };
   },
   measureDiff: async (p, task) => {

@@ -1,5 +1,7 @@
 /** A model of 29 layers as the engine would describe it, and one of 50,000 tensors. */
 import type {
+  DataPreview,
+  DataSample,
   NodeView,
   PlanView,
   Summary,
@@ -254,3 +256,49 @@ export const tensorDiffs = (measured: boolean): readonly TensorDiff[] =>
       bytesAfter: shrunk(tensor, 4),
       detail: `float32 [${tensor.shape.join(", ")}] → uint8 codes, float32 scales`,
     }));
+
+/** Token ids, or pictures with a gradient that shows which way is up. */
+export function dataPreview(path: string, pictures: boolean): DataPreview {
+  const sample = (index: number): DataSample => {
+    const side = 32;
+    const pixels = Array.from({ length: side * side * 3 }, (_, i) => {
+      const [x, y] = [Math.floor(i / 3) % side, Math.floor(i / 3 / side)];
+      return i % 3 === 0 ? x * 8 : i % 3 === 1 ? y * 8 : (index * 40) % 256;
+    });
+    return {
+      min: pictures ? -2.118 : 0,
+      max: pictures ? 2.64 : 3411,
+      mean: pictures ? -0.0312 : 211.5,
+      values: Array.from({ length: 24 }, (_, i) => String((i * 37 + index * 11) % 3412)),
+      count: pictures ? 3072 : 128,
+      picture: pictures
+        ? { width: side, height: side, channels: 3, base64: btoa(String.fromCharCode(...pixels)) }
+        : null,
+    };
+  };
+  const samples = Array.from({ length: 6 }, (_, index) => sample(index));
+  return {
+    path,
+    task: "classification",
+    metric: "top1",
+    count: 2000,
+    labelled: true,
+    calibration: pictures ? 256 : null,
+    calibrationProblem: pictures
+      ? null
+      : {
+          code: "data",
+          message: `${path}: calibration: it is missing.`,
+          hint: 'Write a dataset.json with a "calibration" section beside "inputs".',
+        },
+    inputs: [
+      {
+        name: pictures ? "input" : "input_ids",
+        dtype: pictures ? "float32" : "int64",
+        shape: pictures ? ["batch", 3, 32, 32] : ["batch", "sequence"],
+        samples,
+      },
+    ],
+    labels: ["3", "8", "8", "0", "6", "1"],
+  };
+}
