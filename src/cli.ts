@@ -18,12 +18,14 @@ import { checkPositionals } from "./cli/positionals.ts";
 import { progressView, SILENT, type ProgressView } from "./cli/progress.ts";
 import { scratchFolder } from "./cli/scratchFolder.ts";
 import { styleFor } from "./cli/style.ts";
+import analyzers from "./shared/analyzers.json";
 import catalog from "./shared/catalog.json";
 import { Cancelled, toFailure, usageErrors } from "./shared/errors.ts";
-import type { CatalogEntry } from "./shared/protocol.ts";
+import type { AnalyzerEntry, CatalogEntry } from "./shared/protocol.ts";
 
-/** Its type as read from JSON is too narrow for parameters that are unions. */
+/** Their type as read from JSON is too narrow for parameters that are unions. */
 const CATALOG: unknown = catalog;
+const ANALYZERS: unknown = analyzers;
 
 /** The end of the engine's standard error that is shown when it dies. */
 const STDERR_TAIL_CHARS = 4000;
@@ -95,6 +97,7 @@ async function run(
     const work = command.run(positionals, args, {
       client,
       catalog: CATALOG as readonly CatalogEntry[],
+      analyzers: ANALYZERS as readonly AnalyzerEntry[],
       tool: `Lathe ${lathe}`,
       signal,
       progress: (fraction, message) => progress.show(fraction, message),

@@ -23,6 +23,8 @@ export interface Arguments {
   /** Positional arguments, the command's name among them as the first. */
   readonly positionals: readonly string[];
   readonly entries: readonly TypedEntry[];
+  /** `-p` that come before any `-t`: parameters of what the command names otherwise. */
+  readonly params: readonly (readonly [key: string, value: string])[];
   /** Options in the order given, for checking them against a command's. */
   readonly given: readonly OptionName[];
   /** Options that no command has, as typed. */
@@ -69,7 +71,7 @@ export function readArguments(argv: readonly string[]): Arguments {
   }
   return {
     positionals,
-    entries: groupEntries(entryTokens),
+    ...groupEntries(entryTokens),
     given: tokens.map((token) => token.name),
     unknown,
     flag: (name) => flags.has(name),
@@ -137,7 +139,8 @@ function checked(
   return { name, label, value };
 }
 
-function groupEntries(tokens: readonly Token[]): readonly TypedEntry[] {
+function groupEntries(tokens: readonly Token[]): Pick<Arguments, "entries" | "params"> {
+  const loose: (readonly [string, string])[] = [];
   const entries: { technique: string; params: (readonly [string, string])[]; scope: string[] }[] =
     [];
   for (const { name, label, value = "" } of tokens) {
@@ -146,16 +149,16 @@ function groupEntries(tokens: readonly Token[]): readonly TypedEntry[] {
       continue;
     }
     const entry = entries.at(-1);
-    if (entry === undefined) throw usageErrors.withoutTechnique(label);
     if (name === "scope") {
+      if (entry === undefined) throw usageErrors.withoutTechnique(label);
       entry.scope.push(value);
       continue;
     }
     const equals = value.indexOf("=");
     if (equals < 1) throw usageErrors.badPair(value);
-    entry.params.push([value.slice(0, equals), value.slice(equals + 1)]);
+    (entry?.params ?? loose).push([value.slice(0, equals), value.slice(equals + 1)]);
   }
-  return entries;
+  return { entries, params: loose };
 }
 
 /** @throws LatheError (usage) when an option is given that the command does not have. */
@@ -168,4 +171,7 @@ export function checkOptions(
   const refused = args.given.find((name) => !accepted.includes(name));
   const first = args.unknown[0] ?? (refused === undefined ? undefined : optionLabel(refused));
   if (first !== undefined) throw usageErrors.unknownOption(command, first, known);
+  // Only where analyzers are named may a parameter stand without a technique.
+  if (args.params.length > 0 && !accepted.includes("with"))
+    throw usageErrors.withoutTechnique("-p");
 }

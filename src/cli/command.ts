@@ -1,7 +1,7 @@
 /** What a command is. Commands print nothing: they answer, and `cli.ts` prints. */
 import path from "node:path";
 import type { EngineClient } from "../client/index.ts";
-import type { CatalogEntry } from "../shared/protocol.ts";
+import type { AnalyzerEntry, CatalogEntry } from "../shared/protocol.ts";
 import type { Signal } from "../shared/task.ts";
 import type { Arguments } from "./arguments.ts";
 import type { OptionName } from "./options.ts";
@@ -10,6 +10,7 @@ import type { Style } from "./style.ts";
 export interface Context {
   readonly client: EngineClient;
   readonly catalog: readonly CatalogEntry[];
+  readonly analyzers: readonly AnalyzerEntry[];
   /** "Lathe 0.1.0". */
   readonly tool: string;
   /** Aborted by Ctrl-C. */

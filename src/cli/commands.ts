@@ -1,4 +1,5 @@
 /** All commands, in the order of the help. */
+import { analyze } from "./analyze.ts";
 import { apply } from "./apply.ts";
 import { bench } from "./bench.ts";
 import type { Command } from "./command.ts";
@@ -8,4 +9,13 @@ import { inspect } from "./inspect.ts";
 import { list } from "./list.ts";
 import { plan } from "./plan.ts";
 
-export const COMMANDS: readonly Command[] = [inspect, list, plan, apply, diff, evaluate, bench];
+export const COMMANDS: readonly Command[] = [
+  inspect,
+  list,
+  analyze,
+  plan,
+  apply,
+  diff,
+  evaluate,
+  bench,
+];

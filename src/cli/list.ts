@@ -1,7 +1,8 @@
 /** `lathe list`: what Lathe can do, and the state of every technique it knows of. */
 import { usageErrors } from "../shared/errors.ts";
 import { plural } from "../shared/format.ts";
-import type { CatalogEntry } from "../shared/protocol.ts";
+import type { ParamSchema } from "../shared/params.ts";
+import type { AnalyzerEntry, CatalogEntry } from "../shared/protocol.ts";
 import {
   techniqueStates,
   type TechniqueRow,
@@ -9,7 +10,7 @@ import {
   type TechniqueStatus,
 } from "../shared/techniques.ts";
 import rows from "../shared/techniques.json";
-import type { Command, Outcome } from "./command.ts";
+import type { Command, Context, Outcome } from "./command.ts";
 import type { Style } from "./style.ts";
 import { paramRange } from "./paramRange.ts";
 import { left, lines, table } from "./text.ts";
@@ -38,17 +39,20 @@ export const list: Command = {
         kind,
         `one of ${KINDS.join(", ")}`,
       );
-    return Promise.resolve(answer(kind ?? null, context.catalog));
+    return Promise.resolve(answer(kind ?? null, context));
   },
 };
 
-function answer(kind: Kind | null, catalog: readonly CatalogEntry[]): Outcome {
-  const techniques = techniqueStates(rows as readonly TechniqueRow[], catalog);
-  const parts = { transforms: catalog, analyzers: [], techniques };
+function answer(
+  kind: Kind | null,
+  { catalog, analyzers }: Pick<Context, "catalog" | "analyzers">,
+): Outcome {
+  const techniques = techniqueStates(rows as readonly TechniqueRow[], catalog, analyzers);
+  const parts = { transforms: catalog, analyzers, techniques };
   const text = (style: Style): string => {
     switch (kind) {
       case "analyzers":
-        return "There are no analyzers yet.";
+        return lines([analyzerLines(analyzers, style)]);
       case "techniques":
         return lines([techniqueLines(techniques, style)]);
       case "transforms":
@@ -64,19 +68,32 @@ function transformLines(catalog: readonly CatalogEntry[], style: Style): readonl
     ...(i === 0 ? [] : [""]),
     `${style.bold(entry.id)}  ${entry.title}`,
     `  ${entry.summary}`,
-    ...table(
-      [left("parameter"), left("default"), left("accepts"), left("meaning")],
-      Object.entries(entry.params).map(([key, param]) => [
-        key,
-        String(param.default),
-        paramRange(param),
-        param.help,
-      ]),
-      style,
-    ),
+    ...paramTable(entry.params, style),
     ...entry.warnings.map((warning) => style.warn(`  note: ${warning}`)),
   ]);
 }
+
+function analyzerLines(analyzers: readonly AnalyzerEntry[], style: Style): readonly string[] {
+  return analyzers.flatMap((entry, i) => [
+    ...(i === 0 ? [] : [""]),
+    `${style.bold(entry.id)}  ${entry.title}`,
+    `  ${entry.summary}`,
+    style.dim(`  data: ${entry.data}; takes ${entry.cost}`),
+    ...paramTable(entry.params, style),
+  ]);
+}
+
+const paramTable = (params: ParamSchema, style: Style): readonly string[] =>
+  table(
+    [left("parameter"), left("default"), left("accepts"), left("meaning")],
+    Object.entries(params).map(([key, param]) => [
+      key,
+      String(param.default),
+      paramRange(param),
+      param.help,
+    ]),
+    style,
+  );
 
 function techniqueLines(techniques: readonly TechniqueStatus[], style: Style): readonly string[] {
   const counts = new Map<TechniqueState, number>();

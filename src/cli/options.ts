@@ -38,7 +38,12 @@ export const OPTIONS = {
     kind: "entry",
     short: "p",
     value: "KEY=VALUE",
-    help: "Parameter of the -t before it. Repeats.",
+    help: "Parameter of the -t before it, or of the analyzers of --with. Repeats.",
+  },
+  with: {
+    kind: "text",
+    value: "ID,…",
+    help: "Analyzers to run, for example cost.model; a * stands for any characters. See `lathe list analyzers`.",
   },
   scope: {
     kind: "entry",

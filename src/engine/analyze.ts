@@ -1,11 +1,18 @@
 /** The job `analyze`: runs analyzers on a document, one after the other. */
-import type { Analyzer } from "../core/analyzer.ts";
+import type { AnalyzeContext, Analyzer } from "../core/analyzer.ts";
 import { analyzers } from "../analyzers/index.ts";
-import { paramErrors } from "../shared/errors.ts";
+import type { Doc } from "../shared/doc.ts";
+import { engineErrors, paramErrors } from "../shared/errors.ts";
+import { readParams, type ParamsOf, type ParamSchema } from "../shared/params.ts";
 import type { Answer, Jobs, Params } from "../shared/protocol.ts";
 import type { Report } from "../shared/report.ts";
 import type { Task } from "../shared/task.ts";
+import { planEntry } from "./compute.ts";
+import { dataIdentity } from "./dataIdentity.ts";
+import type { Materialized } from "./env.ts";
 import type { JobTools } from "./jobs.ts";
+import { profile } from "./profile.ts";
+import { loadReport, reportKey, storeReport } from "./reportCache.ts";
 
 export function findAnalyzer(id: string): Analyzer {
   const found = analyzers.find(({ meta }) => meta.id === id);
@@ -17,13 +24,113 @@ export function findAnalyzer(id: string): Analyzer {
   return found;
 }
 
+/** Share of an analyzer's progress that collecting its statistics takes. */
+const COLLECTING = 0.6;
+
+/**
+ * Reports in the order of `calls`; what was computed before comes from the scratch folder.
+ * @throws ParamError for an unknown analyzer or parameter, EngineError `needs-data`, Cancelled.
+ */
 export async function analyze(
-  { env }: JobTools,
-  { doc, calls }: Params<Jobs, "analyze">,
+  tools: JobTools,
+  { doc, calls, limit }: Params<Jobs, "analyze">,
   task: Task,
 ): Promise<Answer<Jobs, "analyze">> {
-  await env.open(doc, task);
+  // All of them first: a typing error in the last is no reason to wait for the others.
+  const wanted = calls.map(({ id, params }) => {
+    const analyzer = findAnalyzer(id);
+    return { analyzer, params: readParams(id, analyzer.meta.params, params) };
+  });
+  for (const { analyzer } of wanted)
+    if (analyzer.meta.data === "required" && doc.data === undefined)
+      throw engineErrors.needsData(analyzer.meta.id);
+  const state = await tools.env.open(doc, task);
   const reports: Report[] = [];
-  for (const { id } of calls) findAnalyzer(id);
+  for (const [i, { analyzer, params }] of wanted.entries())
+    reports.push(
+      await runAnalyzer(
+        tools,
+        analyzer,
+        { doc, state, params, limit },
+        {
+          signal: task.signal,
+          progress: (fraction, message = analyzer.meta.title) =>
+            task.progress((i + fraction) / wanted.length, message),
+        },
+      ),
+    );
   return { reports };
 }
+
+export interface AnalyzeScene {
+  readonly doc: Doc;
+  readonly state: Materialized;
+  readonly params: ParamsOf<ParamSchema>;
+  readonly limit: number | null;
+}
+
+export async function runAnalyzer(
+  { env, scratch, toolVersion, threads }: JobTools,
+  analyzer: Analyzer,
+  scene: AnalyzeScene,
+  task: Task,
+): Promise<Report> {
+  const { meta } = analyzer;
+  const { doc, state, params, limit } = scene;
+  const data = meta.data === "none" ? null : (doc.data ?? null);
+  if (!meta.formats.includes(state.model.format)) return unfit(analyzer, state);
+  const key = reportKey({
+    state: state.key,
+    analyzer: meta.id,
+    version: `${meta.version}/${toolVersion}`,
+    params,
+    data: data === null ? null : dataIdentity(data),
+    limit,
+  });
+  const known = loadReport(scratch, key, new Date());
+  if (known) return known;
+  const needs = data === null ? [] : (analyzer.needs?.(state.model, params) ?? []);
+  const first = needs.length > 0 ? COLLECTING : 0;
+  const rest: Task = {
+    signal: task.signal,
+    progress: (fraction, message) => task.progress(first + (1 - first) * fraction, message),
+  };
+  const place = env.analysisPlace(state, meta.id, data, rest);
+  if (needs.length > 0)
+    await place.collect(needs, {
+      signal: task.signal,
+      progress: (fraction, message) => task.progress(fraction * first, message),
+    });
+  const timed = { yes: false };
+  const context: AnalyzeContext = {
+    ...place.context,
+    plan: (entry) => planEntry(state.model, entry).plan,
+    drift: () => Promise.reject(engineErrors.needsData(meta.id)),
+    profile: (runs) => {
+      timed.yes = true;
+      return env.withScratchFolder((folder) =>
+        profile(state.model, { data, runs, threads, folder }, { ...rest, progress: () => {} }),
+      );
+    },
+  };
+  await context.checkpoint();
+  const report = await analyzer.run(state.model, params, context);
+  // Times are of this moment; everything else is a function of its key.
+  if (!timed.yes) storeReport(scratch, key, report);
+  return report;
+}
+
+const unfit = ({ meta }: Analyzer, { model }: Materialized): Report => ({
+  analyzer: meta.id,
+  findings: [],
+  metrics: [],
+  rows: [],
+  series: [],
+  skipped: [
+    {
+      name: "the model",
+      reason: `${meta.id} works on ${meta.formats.join(" and ")} files, not on ${model.format}`,
+    },
+  ],
+  data: null,
+});

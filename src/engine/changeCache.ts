@@ -36,6 +36,9 @@ function canonical(value: unknown): string {
 const sha256 = (text: string): string =>
   createHash("sha256").update(text).digest("hex").slice(0, 32);
 
+/** One text for equal values, whatever the order of their keys. */
+export const keyOf = (identity: unknown): string => sha256(canonical(identity));
+
 /** Identity of the untouched base: content and file identity, not its path (a kept base moves). */
 export const baseKey = (fingerprint: Fingerprint): string => sha256(canonical(fingerprint));
 

@@ -4,6 +4,7 @@ import type { Model, Tensor } from "../core/model.ts";
 import type { Doc } from "../shared/doc.ts";
 import type { Kernels } from "../shared/kernels.ts";
 import type { Task } from "../shared/task.ts";
+import type { Workplace } from "./compute.ts";
 
 /** A document's model: the base with every entry of the recipe applied. */
 export interface Materialized {
@@ -26,6 +27,11 @@ export interface EngineEnv {
   open(doc: Doc, task?: Task): Promise<Materialized>;
   /** A file onnxruntime can load: the base itself for an empty recipe, else a scratch copy (cached by key). */
   fileFor(doc: Doc, task?: Task): Promise<string>;
+  /**
+   * What an analyzer works with on a state of a document; it changes nothing.
+   * @throws EngineError `needs-job` in the ask child.
+   */
+  analysisPlace(state: Materialized, who: string, data: string | null, task: Task): Workplace;
   /** An empty folder that is removed when `use` ends; for temporary models and profiles. */
   withScratchFolder<T>(use: (folder: string) => Promise<T>): Promise<T>;
   /** Packed bytes [offset, offset + length) of a tensor's data. */

@@ -7,17 +7,18 @@ import { applySteps, Draft } from "../core/draft.ts";
 import type { Model, Tensor } from "../core/model.ts";
 import type { BaseFile, Doc, Entry } from "../shared/doc.ts";
 import { byteLength, elementCount } from "../shared/dtype.ts";
-import { Cancelled, engineErrors, formatErrors } from "../shared/errors.ts";
+import { engineErrors, formatErrors } from "../shared/errors.ts";
 import type { Blas, Kernels } from "../shared/kernels.ts";
 import type { Task } from "../shared/task.ts";
 import { baseKey, entryKey, loadChange, writeChange } from "./changeCache.ts";
-import { computeChange, findTransform, type OpenWorkplace } from "./compute.ts";
+import { computeChange, findTransform, type OpenWorkplace, type Workplace } from "./compute.ts";
 import { dataIdentity } from "./dataIdentity.ts";
 import type { Statistics, StatisticsScene } from "./statistics/statistics.ts";
 import type { EngineEnv, Materialized } from "./env.ts";
 import { fingerprint, openModel, readRange, readRangeInto } from "./files.ts";
 import { stageModel } from "./save.ts";
 import { scratchFolder, touch, type Scratch } from "./scratch.ts";
+import { openWorkplaces } from "./workplace.ts";
 
 /** What only the job child has: the functions that need onnxruntime. */
 export interface Computing {
@@ -118,50 +119,37 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
     }
   }
 
-  const workplace =
-    (
-      entry: Entry,
-      scene: {
-        readonly base: Model;
-        readonly model: Model;
-        readonly data: string | null;
-        readonly computing: Computing;
-      },
-      task: Task,
-    ): OpenWorkplace =>
-    ({ progress, current }) => {
-      const { base, data, computing } = scene;
-      const statistics = computing.openStatistics({
-        who: entry.transform,
-        data,
-        seed: entry.seed ?? 0,
-        models: { base: () => base, before: () => scene.model, current },
-        withScratchFolder,
-      });
-      return {
-        collect: (needs, share) => statistics.collect(needs, share),
-        context: {
-          signal: task.signal,
-          async checkpoint() {
-            // A turn of the event loop, so that a cancel message can arrive.
-            await new Promise((resolve) => setImmediate(resolve));
-            if (task.signal.aborted) throw new Cancelled();
-          },
-          progress,
-          seed: entry.seed ?? 0,
-          base,
-          data,
-          stat: (need) => statistics.stat(need, task),
-          kernels,
-          blas: computing.blas,
-          readF32: (tensor) => Promise.resolve(readF32(tensor)),
-          readRowsF32: (tensor, from, to, buffer) =>
-            Promise.resolve(readF32(tensor, from, to, buffer)),
-          readBytes: (tensor, offset, length) => Promise.resolve(readBytes(tensor, offset, length)),
-          evaluateConstant: computing.evaluateConstant,
-        },
-      };
-    };
+  const workplace = (
+    entry: Entry,
+    scene: {
+      readonly base: Model;
+      readonly model: Model;
+      readonly data: string | null;
+      readonly computing: Computing;
+    },
+    task: Task,
+  ): OpenWorkplace => {
+    const seed = entry.seed ?? 0;
+    return openWorkplaces({ ...scene, who: entry.transform, seed }, tools, task);
+  };
+
+  function analysisPlace(
+    { base, model }: Materialized,
+    who: string,
+    data: string | null,
+    task: Task,
+  ): Workplace {
+    if (!options.computing) throw engineErrors.needsJob(who);
+    const scene = { who, seed: 0, base, model, data, computing: options.computing };
+    return openWorkplaces(
+      scene,
+      tools,
+      task,
+    )({
+      progress: (fraction) => task.progress(Math.min(1, fraction)),
+      current: () => model,
+    });
+  }
 
   function readF32(
     tensor: Tensor,
@@ -244,7 +232,8 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
     return path.join(folder, name);
   }
 
-  return { kernels, open, fileFor, withScratchFolder, readBytes, readF32 };
+  const tools = { kernels, readF32, readBytes, withScratchFolder };
+  return { kernels, open, fileFor, withScratchFolder, readBytes, readF32, analysisPlace };
 }
 
 /** The most recently used values, at most `limit`. */

@@ -27,6 +27,8 @@ export interface JobTools {
   readonly env: EngineEnv;
   readonly scratch: Scratch;
   readonly toolVersion: string;
+  /** To compute with; 0 is all cores. */
+  readonly threads: number;
 }
 
 /** Part of a task's progress, from `from` to `to`. */

@@ -48,7 +48,7 @@ function main(): void {
     toolVersion: config.version,
     computing: config.role === "job" ? createComputing(config.threads) : null,
   });
-  const tools = { env, scratch, toolVersion: config.version };
+  const tools = { env, scratch, toolVersion: config.version, threads: config.threads };
   const queries: Handlers<Queries> = {
     summary: (p, task) => summary(p, env, task),
     tensors: (p, task) => tensors(p, env, task),

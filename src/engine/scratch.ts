@@ -20,6 +20,8 @@ export interface Scratch {
   readonly changes: string;
   /** `<key>/` with a complete model file each. */
   readonly models: string;
+  /** `<key>.json`: what analyzers answered. */
+  readonly reports: string;
   /** Old bytes of files that a document was saved over. */
   readonly kept: string;
   readonly temp: string;
@@ -34,10 +36,17 @@ export function openScratch(root: string): Scratch {
     root,
     changes: path.join(root, "changes"),
     models: path.join(root, "models"),
+    reports: path.join(root, "reports"),
     kept: path.join(root, "kept"),
     temp: path.join(root, "temp"),
   };
-  for (const folder of [scratch.changes, scratch.models, scratch.kept, scratch.temp])
+  for (const folder of [
+    scratch.changes,
+    scratch.models,
+    scratch.reports,
+    scratch.kept,
+    scratch.temp,
+  ])
     mkdirSync(folder, { recursive: true });
   return scratch;
 }
@@ -78,7 +87,11 @@ export function sweepScratch(scratch: Scratch, limitBytes: number, nowMs: number
     const stats = statOf(folder);
     if (stats && nowMs - stats.mtimeMs > KEPT_MS) remove(folder);
   }
-  const items = [...cachedChanges(scratch, nowMs), ...cachedModels(scratch)];
+  const items = [
+    ...cachedChanges(scratch, nowMs),
+    ...cachedModels(scratch),
+    ...cachedReports(scratch),
+  ];
   let total = items.reduce((sum, item) => sum + item.sizeBytes, 0);
   for (const item of items.sort((a, b) => a.usedMs - b.usedMs)) {
     if (total <= limitBytes) break;
@@ -123,9 +136,16 @@ const cachedModels = (scratch: Scratch): Item[] =>
     ];
   });
 
+const cachedReports = (scratch: Scratch): Item[] =>
+  list(scratch.reports).flatMap((name) => {
+    const file = path.join(scratch.reports, name);
+    const stats = statOf(file);
+    return stats ? [{ paths: [file], sizeBytes: stats.size, usedMs: stats.mtimeMs }] : [];
+  });
+
 /** Removes every cached result; kept bases stay, since open documents read them. */
 export function clearScratch(scratch: Scratch): void {
-  for (const folder of [scratch.changes, scratch.models])
+  for (const folder of [scratch.changes, scratch.models, scratch.reports])
     for (const name of list(folder)) remove(path.join(folder, name));
 }
 

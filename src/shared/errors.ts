@@ -384,6 +384,12 @@ export const engineErrors = {
       where: who,
       hint: 'Give --data with a dataset.json that has a "calibration" section (in the editor: choose data).',
     }),
+  noTrace: (): EngineError =>
+    engine(
+      "The runtime wrote no trace of its operators.",
+      "profile",
+      "Free some disk space in the scratch folder and try again.",
+    ),
   childGone: (what: string, detail: string): EngineError =>
     new EngineError({
       code: "gone",

@@ -42,16 +42,34 @@ const MISSING: Readonly<Record<Exclude<Coverage, "reference">, string>> = {
   estimate: "not built yet, would be a calculation",
 };
 
-/** The state of every row, in the table's order. Transforms rewrite models, so they can only cover `apply` rows. */
+type Covering = readonly Pick<CatalogEntry, "id" | "covers">[];
+
+function byRow(plugins: Covering): ReadonlyMap<string, readonly string[]> {
+  const covering = new Map<string, string[]>();
+  for (const { id, covers } of plugins)
+    for (const row of covers) covering.set(row, [...(covering.get(row) ?? []), id]);
+  return covering;
+}
+
+/**
+ * The state of every row, in the table's order. Transforms rewrite models, so they can only cover
+ * `apply` rows; analyzers report, so they cover rows to `analyze` or `estimate`.
+ */
 export function techniqueStates(
   rows: readonly TechniqueRow[],
-  transforms: readonly Pick<CatalogEntry, "id" | "covers">[],
+  transforms: Covering,
+  analyzers: Covering,
 ): readonly TechniqueStatus[] {
-  const covering = new Map<string, string[]>();
-  for (const { id, covers } of transforms)
-    for (const row of covers) covering.set(row, [...(covering.get(row) ?? []), id]);
+  const rewriting = byRow(transforms);
+  const reporting = byRow(analyzers);
   return rows.map((row) => {
-    const techniques = row.coverage === "apply" ? (covering.get(row.id) ?? []) : [];
+    const by =
+      row.coverage === "apply"
+        ? rewriting
+        : row.coverage === "analyze" || row.coverage === "estimate"
+          ? reporting
+          : null;
+    const techniques = by?.get(row.id) ?? [];
     const named = { id: row.id, row: row.id, title: row.title, family: row.family };
     if (techniques.length > 0)
       return { ...named, state: row.coverage, technique: techniques.join(", "), why: null };

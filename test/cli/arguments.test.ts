@@ -61,9 +61,18 @@ describe("arguments", () => {
 
   it("says what is wrong", () => {
     fails(["apply", "m.onnx", "-o"], "-o needs a value. Write -o OUT.");
+    assert.deepEqual(readArguments(["analyze", "-p", "bits=4"]).params, [["bits", "4"]]);
+    assert.throws(() => checkOptions("plan", readArguments(["plan", "-p", "bits=4"]), ["param"]), {
+      failure: {
+        code: "usage",
+        message: "-p comes before any -t.",
+        where: "-p",
+        hint: "Each -p and --scope belongs to the -t before it: write -t ID -p key=value.",
+      },
+    });
     fails(
-      ["plan", "-p", "bits=4"],
-      "-p comes before any -t. Each -p and --scope belongs to the -t before it: write -t ID -p key=value.",
+      ["plan", "--scope", "a"],
+      "--scope comes before any -t. Each -p and --scope belongs to the -t before it: write -t ID -p key=value.",
     );
     fails(
       ["plan", "-t", "a.b", "-p", "bits"],

@@ -42,20 +42,26 @@ describe("the state of a row", () => {
     row("int4", "apply", "blocks"),
     row("gptq", "apply"),
     row("kurtosis", "analyze", "a test"),
+    row("moments", "analyze"),
     row("nccl", "reference", "multi-GPU"),
   ];
 
   it("is what a technique that covers it does, and only for rows of its kind", () => {
-    const states = techniqueStates(table, [
-      { id: "quantize.weightOnly", covers: ["int4", "kurtosis", "nccl"] },
-      { id: "quantize.other", covers: ["int4"] },
-    ]);
+    const states = techniqueStates(
+      table,
+      [
+        { id: "quantize.weightOnly", covers: ["int4", "kurtosis", "nccl"] },
+        { id: "quantize.other", covers: ["int4"] },
+      ],
+      [{ id: "redundancy.some", covers: ["int4", "moments", "nccl"] }],
+    );
     assert.deepEqual(
       states.map(({ id, row, state, technique, why }) => [id, row, state, technique, why]),
       [
         ["int4", "int4", "apply", "quantize.weightOnly, quantize.other", null],
         ["gptq", "gptq", "not-yet", null, "not built yet, would rewrite the model"],
         ["kurtosis", "kurtosis", "not-yet", null, "not built yet, would be a report: a test"],
+        ["moments", "moments", "analyze", "redundancy.some", null],
         ["nccl", "nccl", "reference", null, "documentation only: multi-GPU"],
       ],
     );

@@ -4,7 +4,7 @@ import { inferShapes, type ShapeTable } from "../../core/shapeInference.ts";
 import { byteLength, elementCount } from "../../shared/dtype.ts";
 import { formatBytes } from "../../shared/format.ts";
 import { opName } from "./nodes.ts";
-import { isQuantizedOp } from "./parameters.ts";
+import { isQuantizedOp } from "../../core/parameters.ts";
 
 /** Operators of early ONNX that were withdrawn; onnxruntime still runs them, converters do not. */
 const WITHDRAWN = new Set([

@@ -11,7 +11,7 @@ import type { EngineEnv, Materialized } from "../env.ts";
 import { clip, fitting, ioView } from "./answer.ts";
 import { findings } from "./findings.ts";
 import { opName } from "./nodes.ts";
-import { countParameters } from "./parameters.ts";
+import { countParameters } from "../../core/parameters.ts";
 import { largestFirst } from "./tensors.ts";
 import { tensorRow } from "./tensorRow.ts";
 

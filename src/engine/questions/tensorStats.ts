@@ -5,7 +5,7 @@ import type { Params, Queries, TensorStats } from "../../shared/protocol.ts";
 import type { Task } from "../../shared/task.ts";
 import type { EngineEnv } from "../env.ts";
 import { statisticsOf, unmeasured } from "../statistics/tensorStats.ts";
-import { packedBits } from "./parameters.ts";
+import { packedBits } from "../../core/parameters.ts";
 
 export async function tensorStats(
   { doc, graph, name }: Params<Queries, "tensorStats">,

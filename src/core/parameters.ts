@@ -1,8 +1,8 @@
 /** What counts as a parameter of a model, before and after quantization. */
-import { type Graph, type GraphNode, type Model } from "../../core/model.ts";
-import { scopeOf, type Use } from "../../core/scope.ts";
-import { tensorTable, type TensorEntry } from "../../core/tensorTable.ts";
-import { elementCount } from "../../shared/dtype.ts";
+import { type Graph, type GraphNode, type Model } from "./model.ts";
+import { scopeOf, type Use } from "./scope.ts";
+import { tensorTable, type TensorEntry } from "./tensorTable.ts";
+import { elementCount } from "../shared/dtype.ts";
 
 /** Where each quantized operator takes codes, and the scales and zero points that belong to them. */
 interface Quantized {
@@ -56,7 +56,8 @@ export function countParameters(model: Model): number {
   return tensorTable(model).entries.reduce((sum, entry) => sum + parametersOf(model, entry), 0);
 }
 
-function parametersOf(model: Model, { graph, name, tensor, node }: TensorEntry): number {
+/** What one tensor adds to the parameters. */
+export function parametersOf(model: Model, { graph, name, tensor, node }: TensorEntry): number {
   const count = elementCount(tensor.shape);
   const { kind, bits } = tensor.dtype;
   if (model.format === "safetensors")

@@ -1,0 +1,67 @@
+/** What techniques and analyzers work with: reading tensors, statistics, kernels and the runtime. */
+import type { Model, Tensor } from "../core/model.ts";
+import { Cancelled } from "../shared/errors.ts";
+import type { Kernels } from "../shared/kernels.ts";
+import type { Task } from "../shared/task.ts";
+import type { OpenWorkplace } from "./compute.ts";
+import type { Computing } from "./environment.ts";
+
+export interface WorkplaceScene {
+  /** Id of the technique or analyzer, for error texts. */
+  readonly who: string;
+  readonly seed: number;
+  /** The document's file before its recipe, and the state that is worked on. */
+  readonly base: Model;
+  readonly model: Model;
+  readonly data: string | null;
+  readonly computing: Computing;
+}
+
+export interface WorkplaceTools {
+  readonly kernels: Kernels;
+  readonly readF32: (
+    tensor: Tensor,
+    from?: number,
+    to?: number,
+    buffer?: Float32Array,
+  ) => Float32Array;
+  readonly readBytes: (tensor: Tensor, offset: number, length: number) => Uint8Array;
+  readonly withScratchFolder: <T>(use: (folder: string) => Promise<T>) => Promise<T>;
+}
+
+export const openWorkplaces =
+  (scene: WorkplaceScene, tools: WorkplaceTools, task: Task): OpenWorkplace =>
+  ({ progress, current }) => {
+    const { who, seed, base, model, data, computing } = scene;
+    const statistics = computing.openStatistics({
+      who,
+      data,
+      seed,
+      models: { base: () => base, before: () => model, current },
+      withScratchFolder: tools.withScratchFolder,
+    });
+    return {
+      collect: (needs, share) => statistics.collect(needs, share),
+      context: {
+        signal: task.signal,
+        async checkpoint() {
+          // A turn of the event loop, so that a cancel message can arrive.
+          await new Promise((resolve) => setImmediate(resolve));
+          if (task.signal.aborted) throw new Cancelled();
+        },
+        progress,
+        seed,
+        base,
+        data,
+        stat: (need) => statistics.stat(need, task),
+        kernels: tools.kernels,
+        blas: computing.blas,
+        readF32: (tensor) => Promise.resolve(tools.readF32(tensor)),
+        readRowsF32: (tensor, from, to, buffer) =>
+          Promise.resolve(tools.readF32(tensor, from, to, buffer)),
+        readBytes: (tensor, offset, length) =>
+          Promise.resolve(tools.readBytes(tensor, offset, length)),
+        evaluateConstant: computing.evaluateConstant,
+      },
+    };
+  };
