@@ -78,7 +78,7 @@ function summary(states) {
   const counts = new Map();
   for (const { state } of states) counts.set(state, (counts.get(state) ?? 0) + 1);
   return [
-    `${states.length} techniques. **apply**: a technique of Lathe rewrites the model so. **analyze**, **estimate**: an analyzer of Lathe reports it (docs/analyzers.md). **reference**: it lies outside a saved model, so there is only this line. **not-yet**: not built; the last column says what it would be.`,
+    `${states.length} techniques. **apply**: a technique of Lathe rewrites the model so. **train-lite**: likewise, with a reconstruction loop. **analyze**, **estimate**: an analyzer or command of Lathe reports it (docs/analyzers.md). **reference**: it lies outside a saved model, so there is only this line. **not-yet**: not built; the last column says what it would be.`,
     "",
     ...header(["state", "rows"]),
     ...[...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(line),

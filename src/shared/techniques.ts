@@ -42,34 +42,29 @@ const MISSING: Readonly<Record<Exclude<Coverage, "reference">, string>> = {
   estimate: "not built yet, would be a calculation",
 };
 
-type Covering = readonly Pick<CatalogEntry, "id" | "covers">[];
+/** Commands that answer a row by themselves, without a technique or analyzer of their own. */
+const COMMANDS: readonly Covering[] = [
+  { id: "lathe diff", covers: ["diff-report"] },
+  { id: "lathe optimize", covers: ["recommend-pareto"] },
+];
 
-function byRow(plugins: Covering): ReadonlyMap<string, readonly string[]> {
-  const covering = new Map<string, string[]>();
-  for (const { id, covers } of plugins)
-    for (const row of covers) covering.set(row, [...(covering.get(row) ?? []), id]);
-  return covering;
-}
+type Covering = Pick<CatalogEntry, "id" | "covers">;
 
 /**
- * The state of every row, in the table's order. Transforms rewrite models, so they can only cover
- * `apply` rows; analyzers report, so they cover rows to `analyze` or `estimate`.
+ * The state of every row, in the table's order. A transform rewrites models, so it covers `apply` and
+ * `train-lite` rows; an analyzer or command reports, so it covers `analyze` and `estimate` rows.
  */
 export function techniqueStates(
   rows: readonly TechniqueRow[],
-  transforms: Covering,
-  analyzers: Covering,
+  transforms: readonly Covering[],
+  analyzers: readonly Covering[],
 ): readonly TechniqueStatus[] {
-  const rewriting = byRow(transforms);
-  const reporting = byRow(analyzers);
+  const rewriting = coveringOf(transforms);
+  const reporting = coveringOf([...analyzers, ...COMMANDS]);
   return rows.map((row) => {
-    const by =
-      row.coverage === "apply"
-        ? rewriting
-        : row.coverage === "analyze" || row.coverage === "estimate"
-          ? reporting
-          : null;
-    const techniques = by?.get(row.id) ?? [];
+    const covering =
+      row.coverage === "apply" || row.coverage === "train-lite" ? rewriting : reporting;
+    const techniques = row.coverage === "reference" ? [] : (covering.get(row.id) ?? []);
     const named = { id: row.id, row: row.id, title: row.title, family: row.family };
     if (techniques.length > 0)
       return { ...named, state: row.coverage, technique: techniques.join(", "), why: null };
@@ -83,4 +78,11 @@ export function techniqueStates(
     const how = row.how === "" ? "" : `: ${row.how}`;
     return { ...named, state: "not-yet", technique: null, why: `${MISSING[row.coverage]}${how}` };
   });
+}
+
+function coveringOf(entries: readonly Covering[]): ReadonlyMap<string, readonly string[]> {
+  const covering = new Map<string, string[]>();
+  for (const { id, covers } of entries)
+    for (const row of covers) covering.set(row, [...(covering.get(row) ?? []), id]);
+  return covering;
 }

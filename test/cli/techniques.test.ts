@@ -42,7 +42,8 @@ describe("the state of a row", () => {
     row("int4", "apply", "blocks"),
     row("gptq", "apply"),
     row("kurtosis", "analyze", "a test"),
-    row("moments", "analyze"),
+    row("outlier", "analyze"),
+    row("cost", "estimate"),
     row("nccl", "reference", "multi-GPU"),
   ];
 
@@ -53,7 +54,10 @@ describe("the state of a row", () => {
         { id: "quantize.weightOnly", covers: ["int4", "kurtosis", "nccl"] },
         { id: "quantize.other", covers: ["int4"] },
       ],
-      [{ id: "redundancy.some", covers: ["int4", "moments", "nccl"] }],
+      [
+        { id: "redundancy.outliers", covers: ["outlier", "gptq", "nccl"] },
+        { id: "cost.model", covers: ["cost"] },
+      ],
     );
     assert.deepEqual(
       states.map(({ id, row, state, technique, why }) => [id, row, state, technique, why]),
@@ -61,7 +65,8 @@ describe("the state of a row", () => {
         ["int4", "int4", "apply", "quantize.weightOnly, quantize.other", null],
         ["gptq", "gptq", "not-yet", null, "not built yet, would rewrite the model"],
         ["kurtosis", "kurtosis", "not-yet", null, "not built yet, would be a report: a test"],
-        ["moments", "moments", "analyze", "redundancy.some", null],
+        ["outlier", "outlier", "analyze", "redundancy.outliers", null],
+        ["cost", "cost", "estimate", "cost.model", null],
         ["nccl", "nccl", "reference", null, "documentation only: multi-GPU"],
       ],
     );
