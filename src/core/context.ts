@@ -16,8 +16,11 @@ export interface WorkContext {
   readonly data: string | null;
   /**
    * A statistic of activations over the calibration samples. Needs that units declared are there
-   * already; any other is collected now, in a pass of its own.
-   * @throws EngineError `needs-data` without data; DataError when the data does not fit the model.
+   * already; any other is collected now, together with what else is asked for in the same turn
+   * (`Promise.all`), in a pass of its own.
+   * @throws EngineError `needs-data` without data, `unmeasured` for a place that cannot be measured
+   * (an `apply` may let it pass: the unit is then skipped with the reason); DataError when the data
+   * does not fit the model.
    */
   stat<K extends StatKind>(need: Need<K>): Promise<StatTypes[K]>;
   readonly kernels: Kernels;

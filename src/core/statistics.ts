@@ -3,15 +3,19 @@
  * need per unit (`Unit.needs`), so that the engine collects everything in as few passes over the
  * calibration data as its memory budget allows; `ctx.stat(need)` then gives the answer.
  */
+import { engineErrors } from "../shared/errors.ts";
 import type { GraphPath } from "./model.ts";
 
 /**
  * Where it is measured. `use` is a value as a node takes it in: the statistics of columns then
  * describe the matrix X [rows, K] that the node multiplies with its weight:
- * - MatMul, Gemm (transA undone): every leading dimension is rows, the last is K;
+ * - MatMul, Gemm (transA undone), MatMulNBits: every leading dimension is rows, the last is K; as the
+ *   second input (transB undone) the dimension that is summed over is K;
  * - Conv: im2col patches [N·Ho·Wo, C/group·kh·kw] per group, padding included as zeros, columns in
  *   the order of the weight's axes 1, 2, 3 (channel first);
+ * - LSTM, GRU, RNN: the last dimension is K;
  * - any other operator: the channel axis (1 for rank 3 and more, else the last) is K, the rest rows.
+ *   ConvTranspose is refused: it multiplies no such matrix.
  * `value` is a value by itself, with the axis that counts as channels (negative: from the end).
  */
 export type Place =
@@ -111,7 +115,11 @@ export interface Need<K extends StatKind = StatKind> {
   readonly of: State;
   /** Only for `crossGram`: the other side, on the same samples and positions. */
   readonly against?: { readonly at: Place; readonly of: State };
-  /** Rows wanted at most, spread evenly with the seed; by default what the statistic itself needs. */
+  /**
+   * Rows wanted at most, spread evenly over the samples with the seed. By default all of a `value`
+   * place; of a `use` place the larger of 2K and 8,192, so that all statistics of one place stand on
+   * the same rows; 1,024 for `samples`. Ranges and histograms always take every element.
+   */
   readonly rows?: number;
 }
 
@@ -130,3 +138,13 @@ export const valueAt = (graph: GraphPath, name: string, axis = 1): Place => ({
   name,
   axis,
 });
+
+/**
+ * Whatever combines statistics calls this first: float means of 100 images against quantized means
+ * of 40 made a model useless (QUANTIZATION.md §3), and nothing else would have noticed.
+ * @throws EngineError when they do not stand on the same samples and positions
+ */
+export function sameSamples(first: Sampled, ...others: readonly Sampled[]): void {
+  for (const other of others)
+    if (other.key !== first.key) throw engineErrors.samplesDiffer(first, other);
+}

@@ -54,7 +54,7 @@ const PROBE_VALUES = 32;
 const SYNTHETIC_SAMPLES = 16;
 
 /** Feeds of the whole capture, the same for every wave. */
-interface Feeder {
+export interface Feeder {
   readonly samples: number;
   readonly fixedBatch: number | null;
   readonly openBatch: number;
@@ -136,7 +136,7 @@ function choose(
   return { taken, skipped };
 }
 
-interface Exposer {
+export interface Exposer {
   /** Loads the model with these values as its only outputs, and frees it after `work`. */
   use<T>(
     values: readonly string[],
@@ -146,7 +146,11 @@ interface Exposer {
 }
 
 /** Weights are written once as external data, which the runtime maps; each wave only adds a graph. */
-function exposing(model: Model, options: CaptureOptions, task: Task): Exposer {
+export function exposing(
+  model: Model,
+  options: Pick<CaptureOptions, "folder" | "threads">,
+  task: Task,
+): Exposer {
   const dataName = "capture.data";
   const at = (name: string): string => path.join(options.folder, name);
   const written = new Set<string>();
@@ -182,7 +186,11 @@ function exposing(model: Model, options: CaptureOptions, task: Task): Exposer {
   };
 }
 
-async function feederOf(session: ModelIo & Session, options: CaptureOptions): Promise<Feeder> {
+/** @throws DataError when the data does not fit the model */
+export async function feederOf(
+  session: ModelIo & Session,
+  options: Pick<CaptureOptions, "data" | "split" | "limit">,
+): Promise<Feeder> {
   if (options.data === null) return syntheticFeeder(session, options.limit ?? SYNTHETIC_SAMPLES);
   const data: BoundData = await openData(options.data, session, options.split);
   return {

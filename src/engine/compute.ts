@@ -6,11 +6,11 @@ import type { Change, ChangeUnit } from "../core/change.ts";
 import type { WorkContext } from "../core/context.ts";
 import { nodeKey, type Model } from "../core/model.ts";
 import type { Plan, Unit } from "../core/plan.ts";
-import type { Need } from "../core/statistics.ts";
+import { needKey, type Need } from "../core/statistics.ts";
 import type { Transform } from "../core/plugin.ts";
 import { beginTransaction, tensorBytes, type TensorSink } from "../core/transaction.ts";
 import type { Entry } from "../shared/doc.ts";
-import { Cancelled, engineErrors, paramErrors } from "../shared/errors.ts";
+import { Cancelled, EngineError, engineErrors, paramErrors } from "../shared/errors.ts";
 import { readParams, type ParamsOf, type ParamSchema } from "../shared/params.ts";
 import type { Skip } from "../shared/report.ts";
 import type { Task } from "../shared/task.ts";
@@ -73,8 +73,11 @@ export function planEntry(model: Model, entry: Entry): PlannedEntry {
 /** What a technique works with while one entry is computed. */
 export interface Workplace {
   readonly context: WorkContext;
-  /** Collects what units declared, in as few passes over the data as possible. */
-  collect(needs: readonly Need[], task: Task): Promise<void>;
+  /**
+   * Collects what units declared, in as few passes over the data as possible.
+   * Gives the reason for each need that cannot be measured, by `needKey`.
+   */
+  collect(needs: readonly Need[], task: Task): Promise<ReadonlyMap<string, string>>;
 }
 export type OpenWorkplace = (scene: {
   readonly progress: (fraction: number) => void;
@@ -100,6 +103,8 @@ export async function computeChange(
   let current = 0;
   let label: string = transform.meta.title;
   const needs = plan.units.flatMap((unit) => unit.needs ?? []);
+  const skipped: Skip[] = [...plan.skipped];
+  let planned = plan.units;
   const first = needs.length > 0 ? COLLECTING : 0;
   const progress = (part: number): void =>
     task.progress(first + ((1 - first) * part) / Math.max(1, total), label);
@@ -109,22 +114,27 @@ export async function computeChange(
   });
   if (transform.meta.data === "required" && plan.units.length > 0 && context.data === null)
     throw engineErrors.needsData(transform.meta.id);
-  if (needs.length > 0)
-    await collect(needs, {
+  if (needs.length > 0) {
+    const reasons = await collect(needs, {
       signal: task.signal,
       progress: (fraction, message) => task.progress(fraction * first, message),
     });
+    planned = planned.filter((unit) => {
+      const reason = (unit.needs ?? []).map((need) => reasons.get(needKey(need))).find(Boolean);
+      if (reason !== undefined) skipped.push({ name: unit.name, reason });
+      return reason === undefined;
+    });
+  }
   const prepared =
-    plan.units.length === 0
-      ? undefined
-      : await transform.prepare?.(model, plan.units, params, context);
+    planned.length === 0 ? undefined : await transform.prepare?.(model, planned, params, context);
   const units: ChangeUnit[] = [];
-  const skipped: Skip[] = [...plan.skipped];
-  for (const unit of plan.units) {
+  for (const unit of planned) {
     if (task.signal.aborted) throw new Cancelled();
     current = weight(unit);
     label = `${transform.meta.title}: ${unit.name}`;
-    const skip = await transform.apply(tx, unit, params, context, prepared);
+    const skip = await applyOrSkip(unit, () =>
+      transform.apply(tx, unit, params, context, prepared),
+    );
     if (skip) {
       tx.rollback();
       skipped.push(skip);
@@ -145,6 +155,19 @@ export async function computeChange(
     },
     model: result,
   };
+}
+
+/** Activations that cannot be measured leave their unit as it is. */
+async function applyOrSkip(
+  unit: Unit,
+  apply: () => ReturnType<AnyTransform["apply"]>,
+): Promise<Skip | undefined> {
+  try {
+    return (await apply()) ?? undefined;
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.failure.code !== "unmeasured") throw error;
+    return { name: unit.name, reason: error.message };
+  }
 }
 
 function recordUnit(transform: AnyTransform, unit: Unit, steps: ChangeUnit["steps"]): ChangeUnit {

@@ -2,11 +2,17 @@
 import { createBlas } from "./blas.ts";
 import type { Computing } from "./environment.ts";
 import { evaluateConstant } from "./evaluateConstant.ts";
-import { openStatistics } from "./statistics/statistics.ts";
+import { openStatistics, STATISTICS_BUDGET_BYTES } from "./statistics/statistics.ts";
 
-/** @param threads 0 is all cores */
-export const createComputing = (threads: number): Computing => ({
+/**
+ * @param threads 0 is all cores
+ * @param budgetBytes memory for the sums and captured values of one pass over calibration data
+ */
+export const createComputing = (
+  threads: number,
+  budgetBytes: number = STATISTICS_BUDGET_BYTES,
+): Computing => ({
   evaluateConstant,
   blas: createBlas(threads),
-  openStatistics: (scene) => openStatistics(scene, { threads }),
+  openStatistics: (scene) => openStatistics(scene, { threads, budgetBytes }),
 });

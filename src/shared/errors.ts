@@ -390,6 +390,22 @@ export const engineErrors = {
       "profile",
       "Free some disk space in the scratch folder and try again.",
     ),
+  unmeasured: (name: string, reason: string): EngineError =>
+    new EngineError({
+      code: "unmeasured",
+      message: `The activations of "${name}" cannot be measured: ${reason}.`,
+      where: name,
+      hint: "Leave out what needs them (a scope), or use a technique that needs no data.",
+    }),
+  samplesDiffer: (
+    one: { readonly samples: number; readonly rows: number },
+    other: { readonly samples: number; readonly rows: number },
+  ): EngineError =>
+    badResult(
+      `Statistics of different samples were to be combined: ${one.rows} rows of ${one.samples} samples with ${other.rows} rows of ${other.samples}.`,
+      "statistics",
+      "Nothing was written. This is a defect of Lathe: please report it with the recipe.",
+    ),
   childGone: (what: string, detail: string): EngineError =>
     new EngineError({
       code: "gone",

@@ -13,6 +13,7 @@ export type FailureCode =
   | "changed"
   | "needs-job"
   | "needs-data"
+  | "unmeasured"
   | "internal";
 
 /** A failure as it crosses a process boundary and as `--json` prints it. */

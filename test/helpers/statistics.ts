@@ -1,0 +1,69 @@
+/** Statistics of a model over arrays, as a technique would ask for them. */
+import { mkdtempSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import type { TestContext } from "node:test";
+import type { Model } from "../../src/core/model.ts";
+import type { Need, StatKind, State, StatTypes } from "../../src/core/statistics.ts";
+import { openModel } from "../../src/engine/files.ts";
+import {
+  openStatistics,
+  STATISTICS_BUDGET_BYTES,
+  type Statistics,
+} from "../../src/engine/statistics/statistics.ts";
+import { npyBytes, type NpyValues } from "./npy.ts";
+import { modelFile, task, tempFolder } from "./temp.ts";
+
+export interface Scene {
+  /** Shape with the sample axis first, and values, by input name. */
+  readonly inputs: Readonly<Record<string, readonly [readonly number[], NpyValues]>>;
+  /** By state; a state that is not given is that of `before`. */
+  readonly models: Partial<Record<State, string>> & { readonly before: string };
+  readonly seed?: number;
+  readonly budgetBytes?: number;
+}
+
+export interface Measuring {
+  readonly statistics: Statistics;
+  readonly models: Record<State, Model>;
+  stat<K extends StatKind>(need: Need<K>): Promise<StatTypes[K]>;
+}
+
+/** A dataset.json whose calibration section holds the arrays. */
+export function calibrationData(folder: string, inputs: Scene["inputs"]): string {
+  const specs: Record<string, { file: string }> = {};
+  for (const [name, [shape, values]] of Object.entries(inputs)) {
+    writeFileSync(path.join(folder, `${name}.npy`), npyBytes(shape, values));
+    specs[name] = { file: `${name}.npy` };
+  }
+  const data = path.join(folder, "dataset.json");
+  writeFileSync(data, JSON.stringify({ inputs: specs, calibration: { inputs: specs } }));
+  return data;
+}
+
+export function measuring(t: TestContext, scene: Scene): Measuring {
+  const folder = tempFolder(t);
+  const data = calibrationData(folder, scene.inputs);
+  const open = (state: State): Model =>
+    openModel(modelFile(folder, scene.models[state] ?? "", `${state}.onnx`));
+  const before = open("before");
+  const models: Record<State, Model> = {
+    before,
+    base: scene.models.base === undefined ? before : open("base"),
+    current: scene.models.current === undefined ? before : open("current"),
+  };
+  const statistics = openStatistics(
+    {
+      who: "a test",
+      data,
+      seed: scene.seed ?? 0,
+      models: {
+        base: () => models.base,
+        before: () => models.before,
+        current: () => models.current,
+      },
+      withScratchFolder: (use) => use(mkdtempSync(path.join(folder, "scratch-"))),
+    },
+    { threads: 1, budgetBytes: scene.budgetBytes ?? STATISTICS_BUDGET_BYTES },
+  );
+  return { statistics, models, stat: (need) => statistics.stat(need, task) };
+}
