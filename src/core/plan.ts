@@ -19,6 +19,16 @@ export interface Unit {
   readonly needs?: readonly Need[];
 }
 
+/** Node names may repeat; a scope must still be able to tell units apart. */
+export function withUniqueNames<U extends Unit>(units: readonly U[]): U[] {
+  const seen = new Map<string, number>();
+  return units.map((unit) => {
+    const count = (seen.get(unit.name) ?? 0) + 1;
+    seen.set(unit.name, count);
+    return count === 1 ? unit : { ...unit, name: `${unit.name} #${count}` };
+  });
+}
+
 /** A technique may add what its `apply` needs to its units: `apply` is given the same objects. */
 export interface Plan<U extends Unit = Unit> {
   readonly units: readonly U[];

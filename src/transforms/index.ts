@@ -3,6 +3,7 @@ import type { Transform } from "../core/plugin.ts";
 import graph_clean from "./graph/clean.ts";
 import graph_foldBatchNorm from "./graph/foldBatchNorm.ts";
 import graph_upgradeOpset from "./graph/upgradeOpset.ts";
+import lowrank_svd from "./lowrank/svd.ts";
 import quantize_float16 from "./quantize/float16.ts";
 import quantize_weightOnly from "./quantize/weightOnly.ts";
 
@@ -10,6 +11,7 @@ export const transforms: readonly Transform[] = [
   graph_clean,
   graph_foldBatchNorm,
   graph_upgradeOpset,
+  lowrank_svd,
   quantize_float16,
   quantize_weightOnly,
 ];

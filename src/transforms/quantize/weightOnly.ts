@@ -12,7 +12,7 @@
  * Krishnamoorthi 2018 (arXiv:1806.08342); Dettmers and Zettlemoyer 2023 (arXiv:2212.09720).
  */
 import { graphKey, nodeLabel, type Model } from "../../core/model.ts";
-import type { Unit } from "../../core/plan.ts";
+import { withUniqueNames, type Unit } from "../../core/plan.ts";
 import { defineTransform, type Transaction } from "../../core/plugin.ts";
 import type { NewNode } from "../../core/step.ts";
 import { choice, number, type ParamsOf } from "../../shared/params.ts";
@@ -210,16 +210,6 @@ function planWeight(
     weight,
     variants,
   };
-}
-
-/** Node names may repeat; a scope must still be able to tell units apart. */
-function withUniqueNames(units: readonly WeightUnit[]): WeightUnit[] {
-  const seen = new Map<string, number>();
-  return units.map((unit) => {
-    const count = (seen.get(unit.name) ?? 0) + 1;
-    seen.set(unit.name, count);
-    return count === 1 ? unit : { ...unit, name: `${unit.name} #${count}` };
-  });
 }
 
 async function replaceSites(

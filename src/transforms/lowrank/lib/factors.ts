@@ -1,0 +1,104 @@
+/** Splits a matrix into two thin ones, weights alone or weighted by what goes into the layer. */
+import { dampedCholesky } from "../../../kernels/linalg/cholesky.ts";
+import { rowsOf, squaredNorm, transpose } from "../../../kernels/linalg/matrix.ts";
+import { firstOf, thinSvd, truncatedSvd, type Svd } from "../../../kernels/linalg/svd.ts";
+import { solveLowerTransposed } from "../../../kernels/linalg/triangular.ts";
+import type { Blas, MatrixF64 } from "../../../shared/kernels.ts";
+
+/** How many components are kept: so many, or the fewest that hold a share of the energy Σσ². */
+export type RankRule =
+  | { readonly kind: "rank"; readonly rank: number }
+  | { readonly kind: "energy"; readonly share: number };
+
+export interface Factors {
+  /** [K, r]. */
+  readonly down: MatrixF64;
+  /** [r, N]. */
+  readonly up: MatrixF64;
+  /** Share of the energy kept; of the output's energy when weighted. */
+  readonly energy: number;
+}
+
+/** The largest rank with r·(K + N) < K·N. */
+export const largestUsefulRank = (k: number, n: number): number => Math.ceil((k * n) / (k + n)) - 1;
+
+/** Up to this size a whole decomposition (1.5 s at 768) costs less than guessing the rank. */
+const WHOLE = 768;
+const FIRST_GUESS = 64;
+
+/**
+ * W [K, N] ≈ down·up for rows y = x·W. With `gram` = E[xᵀx] [K, K] the error of y is what is least
+ * (SVD-LLM, arXiv:2403.07378): G + λI = L·Lᵀ, and the truncated decomposition of LᵀW is mapped back
+ * by L⁻ᵀ; the error E‖xW − x·down·up‖² is then the sum of the discarded σ², up to λ. Components are
+ * split so that both factors' parts have equal norm. Null when the energy needs a rank above `most`.
+ * A reason in words when `gram` cannot be factored.
+ */
+export async function factorize(
+  blas: Blas,
+  w: MatrixF64,
+  options: {
+    readonly rule: RankRule;
+    readonly gram: MatrixF64 | null;
+    /** λ relative to the mean of the Gram's diagonal. */
+    readonly damping: number;
+    readonly most: number;
+    readonly seed: number;
+  },
+): Promise<Factors | string | null> {
+  const { rule, gram, most, seed } = options;
+  const factor = gram ? await dampedCholesky(blas, gram, options.damping) : null;
+  if (factor?.ok === false)
+    return `the statistics of its input are not positive definite (pivot ${factor.pivot} is ${factor.value})`;
+  const weighted = factor ? await blas.gemm(factor.lower, w, { transA: true }) : w;
+  const total = squaredNorm(weighted.data);
+  const svd =
+    rule.kind === "rank"
+      ? await truncatedSvd(blas, weighted, rule.rank, { seed })
+      : await energySvd(blas, weighted, { share: rule.share, total, most, seed });
+  if (!svd) return null;
+  const columns = transpose(svd.left);
+  const down = factor ? await solveLowerTransposed(blas, factor.lower, columns) : columns;
+  balance(down, svd);
+  const kept = squaredNorm(svd.values);
+  return { down, up: svd.right, energy: total === 0 ? 1 : Math.min(1, kept / total) };
+}
+
+async function energySvd(
+  blas: Blas,
+  a: MatrixF64,
+  rule: {
+    readonly share: number;
+    readonly total: number;
+    readonly most: number;
+    readonly seed: number;
+  },
+): Promise<Svd | null> {
+  const least = Math.min(a.rows, a.cols);
+  for (let guess = least <= WHOLE ? least : FIRST_GUESS; ; guess *= 2) {
+    const whole = guess >= least;
+    const svd = whole ? await thinSvd(blas, a) : await truncatedSvd(blas, a, guess, rule);
+    let rank = 0;
+    let kept = 0;
+    while (rank < svd.values.length && (rank === 0 || kept < rule.share * rule.total))
+      kept += (svd.values[rank++] ?? 0) ** 2;
+    if (rank > rule.most) return null;
+    // The last component of a sum over all may be missing from it by rounding.
+    if (whole || kept >= rule.share * rule.total) return firstOf(svd, rank);
+    if (guess >= rule.most) return null;
+  }
+}
+
+/** In place: column i of `down` times c, row i of `right` times σ_i/c, so that both have equal norm. */
+function balance(down: MatrixF64, { values, right }: Svd): void {
+  const { rows, cols: rank } = down;
+  for (let i = 0; i < rank; i++) {
+    let squares = 0;
+    for (let r = 0; r < rows; r++) squares += (down.data[r * rank + i] ?? 0) ** 2;
+    const norm = Math.sqrt(squares);
+    const sigma = values[i] ?? 0;
+    const scale = norm > 0 && sigma > 0 ? Math.sqrt(sigma / norm) : 1;
+    for (let r = 0; r < rows; r++) down.data[r * rank + i] = (down.data[r * rank + i] ?? 0) * scale;
+    const row = rowsOf(right, i, i + 1).data;
+    for (let c = 0; c < row.length; c++) row[c] = ((row[c] ?? 0) * sigma) / scale;
+  }
+}
