@@ -6,6 +6,7 @@ import { LitElement, css, html, nothing, type TemplateResult } from "lit";
 import { toFailure, type Failure } from "../src/shared/errors.ts";
 import type { HostState, PageId } from "../src/shared/protocol.ts";
 import { getHost } from "./host.ts";
+import "./pages/analysis.ts";
 import "./pages/data.ts";
 import "./pages/diff.ts";
 import "./pages/optimize.ts";
@@ -17,9 +18,9 @@ import type { GoTo } from "./parts/page.ts";
 import { strings } from "./strings.ts";
 import { base } from "./styles.ts";
 
-const PAGES: readonly PageId[] = ["summary", "tensors", "data", "optimize", "diff"];
+const PAGES: readonly PageId[] = ["summary", "tensors", "data", "analysis", "optimize", "diff"];
 /** Pages that show a running job in the place where it was started. */
-const OWN_JOB_BAR: ReadonlySet<PageId> = new Set(["optimize", "diff"]);
+const OWN_JOB_BAR: ReadonlySet<PageId> = new Set(["analysis", "optimize", "diff"]);
 const isPage = (value: unknown): value is PageId => PAGES.some((page) => page === value);
 
 class Editor extends LitElement {
@@ -180,6 +181,8 @@ class Editor extends LitElement {
         ></lathe-tensors>`;
       case "data":
         return html`<lathe-data .state=${state} .active=${active}></lathe-data>`;
+      case "analysis":
+        return html`<lathe-analysis .state=${state} .active=${active}></lathe-analysis>`;
       case "optimize":
         return html`<lathe-optimize .state=${state} .active=${active}></lathe-optimize>`;
       case "diff":

@@ -1,9 +1,9 @@
 /** `lathe analyze`: reports about a model, which stays as it is. */
 import { paramErrors, usageErrors } from "../shared/errors.ts";
-import { formatBytes, formatDb, formatDuration, formatNumber } from "../shared/format.ts";
+import { formatMetricValue } from "../shared/format.ts";
 import { parseParam, readParams } from "../shared/params.ts";
 import type { AnalyzerCall, AnalyzerEntry } from "../shared/protocol.ts";
-import type { MetricUnit, Report } from "../shared/report.ts";
+import type { Report } from "../shared/report.ts";
 import type { Arguments } from "./arguments.ts";
 import { callOptions, dataPath, type Command } from "./command.ts";
 import type { Style } from "./style.ts";
@@ -124,7 +124,7 @@ export function reportLines(report: Report, title: string, style: Style): readon
       [left(""), ...metrics.map((metric) => right(metric.title))],
       report.rows.map(({ target, values }) => [
         shortened(target),
-        ...metrics.map((metric, i) => cell(values[i] ?? null, metric.unit)),
+        ...metrics.map((metric, i) => formatMetricValue(values[i] ?? null, metric.unit)),
       ]),
       style,
     ),
@@ -136,29 +136,3 @@ export function reportLines(report: Report, title: string, style: Style): readon
 const MAX_TARGET = 56;
 const shortened = (target: string): string =>
   target.length > MAX_TARGET ? `…${target.slice(1 - MAX_TARGET)}` : target;
-
-function cell(value: number | null, unit: MetricUnit): string {
-  if (value === null) return "–";
-  switch (unit) {
-    case "bytes":
-      return formatBytes(value);
-    case "dB":
-      return formatDb(value);
-    case "ms":
-      return value < 0.01 ? `${(value * 1000).toFixed(1)} µs` : formatDuration(value);
-    case "count":
-      return Math.abs(value) >= 1e5 ? shortCount(value) : String(Math.round(value));
-    default:
-      return formatNumber(value);
-  }
-}
-
-function shortCount(value: number): string {
-  const [size, letter] = [
-    [1e12, "T"],
-    [1e9, "G"],
-    [1e6, "M"],
-    [1e3, "k"],
-  ].find(([limit]) => Math.abs(value) >= Number(limit)) ?? [1, ""];
-  return `${(value / Number(size)).toPrecision(4)} ${letter}`.trimEnd();
-}

@@ -135,6 +135,14 @@ function hostApi(
       const title = CATALOG.find(({ id }) => id === checked.transform)?.title ?? checked.transform;
       return { applied: await options.withStatus(title, () => document.run(checked)) };
     },
+    async analyze({ calls }, task) {
+      if (!vscode.workspace.isTrusted) throw engineErrors.untrusted();
+      const title = vscode.l10n.t("Analyzing");
+      const reports = await options.withStatus(title, () =>
+        document.analyze({ calls, title }, task.signal),
+      );
+      return { reports };
+    },
     cancel: () => ({ cancelled: document.cancel() }),
     removeEntries({ count }) {
       refuse();

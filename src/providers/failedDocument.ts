@@ -55,6 +55,7 @@ export function showFailedDocument(
     dataPreview: fail,
     diffStructure: fail,
     run: fail,
+    analyze: fail,
     cancel: () => ({ cancelled: false }),
     pickCompare: fail,
     pickData: fail,

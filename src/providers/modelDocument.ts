@@ -11,7 +11,14 @@ import path from "node:path";
 import type { CustomDocument, Uri } from "vscode";
 import type { BaseFile, Doc, Entry } from "../shared/doc.ts";
 import { Cancelled, engineErrors, LatheError } from "../shared/errors.ts";
-import type { ApplyResult, DiffMeasures, SaveResult, TensorDiff } from "../shared/protocol.ts";
+import type { Report } from "../shared/report.ts";
+import type {
+  AnalyzerCall,
+  ApplyResult,
+  DiffMeasures,
+  SaveResult,
+  TensorDiff,
+} from "../shared/protocol.ts";
 import type { Signal } from "../shared/task.ts";
 import type { CallOptions } from "../shared/wire.ts";
 import type { Disposable } from "./disposable.ts";
@@ -206,6 +213,17 @@ export class ModelDocument implements CustomDocument {
       );
       return { tensors, measures };
     });
+  }
+
+  /** Reports on the document as it is now; nothing changes. */
+  async analyze(
+    p: { readonly calls: readonly AnalyzerCall[]; readonly title: string },
+    signal?: Signal,
+  ): Promise<readonly Report[]> {
+    const answer = await this.#jobs.run(p.title, signal, (options) =>
+      this.#engine.job("analyze", { doc: this.doc, calls: p.calls, limit: null }, options),
+    );
+    return answer.reports;
   }
 
   cancel(): boolean {

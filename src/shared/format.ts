@@ -5,7 +5,7 @@
  * locale, so that texts can be tested and scripts can rely on them.
  */
 import type { EvalResult, PairedQuality, Verified } from "./protocol.ts";
-import type { SizeRange } from "./report.ts";
+import type { MetricUnit, SizeRange } from "./report.ts";
 
 const BYTE_UNITS = ["kB", "MB", "GB", "TB", "PB"] as const;
 const COUNT_UNITS = ["k", "M", "G", "T", "P"] as const;
@@ -110,6 +110,33 @@ function significant(value: number, digits: number): string {
   const exponent = Math.floor(Math.log10(Math.abs(value)));
   const decimals = Math.max(0, Math.min(20, digits - 1 - exponent));
   return Number.isInteger(value) ? String(value) : value.toFixed(decimals);
+}
+
+/** A figure of a report in its unit; counts of 100,000 and more are shortened ("1.234 M"). */
+export function formatMetricValue(value: number | null, unit: MetricUnit): string {
+  if (value === null) return "–";
+  switch (unit) {
+    case "bytes":
+      return formatBytes(value);
+    case "dB":
+      return formatDb(value);
+    case "ms":
+      return value < 0.01 ? `${(value * 1000).toFixed(1)} µs` : formatDuration(value);
+    case "count":
+      return Math.abs(value) >= 1e5 ? shortCount(value) : String(Math.round(value));
+    default:
+      return formatNumber(value);
+  }
+}
+
+function shortCount(value: number): string {
+  const [size, letter] = [
+    [1e12, "T"],
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ].find(([limit]) => Math.abs(value) >= Number(limit)) ?? [1, ""];
+  return `${(value / Number(size)).toPrecision(4)} ${letter}`.trimEnd();
 }
 
 /** Dimensions as ONNX tools write them: "[1, 3, batch, ?]"; a scalar is "[]". */

@@ -329,6 +329,8 @@ export interface HostApi {
   ready(p: Record<string, never>): HostState;
   /** Applies an entry to the document of this editor, as an undoable edit. */
   run(p: { entry: Entry }): { applied: ApplyResult | null };
+  /** Runs analyzers on the document of this editor. */
+  analyze(p: { calls: readonly AnalyzerCall[] }): { reports: readonly Report[] };
   cancel(p: Record<string, never>): { cancelled: boolean };
   /** Lets the user choose a model to compare with; null when dismissed. */
   pickCompare(p: Record<string, never>): { doc: Doc } | null;
@@ -359,7 +361,7 @@ export type Selection =
   | { readonly kind: "tensor"; readonly graph: string; readonly name: string }
   | { readonly kind: "node"; readonly graph: string; readonly key: string };
 
-export type PageId = "summary" | "data" | "tensors" | "optimize" | "diff";
+export type PageId = "summary" | "data" | "analysis" | "tensors" | "optimize" | "diff";
 
 export interface HostState {
   readonly doc: Doc;

@@ -27,9 +27,10 @@ const PAGE = (view: string): string => `<!doctype html>
 const fixtureCatalog: Plugin = {
   name: "fixture-catalog",
   setup: (setup) => {
-    setup.onResolve({ filter: /\/catalog\.json$/ }, () => ({
-      path: path.resolve("test/webview/page/catalogFixture.json"),
-    }));
+    for (const name of ["catalog", "analyzers"])
+      setup.onResolve({ filter: new RegExp(`/${name}\\.json$`) }, () => ({
+        path: path.resolve(`test/webview/page/${name}Fixture.json`),
+      }));
   },
 };
 

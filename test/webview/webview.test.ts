@@ -1,6 +1,7 @@
 /** All page tests share one browser: starting it takes longer than most of them. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { analysisCases } from "./analysisCases.ts";
 import { dataCases } from "./dataCases.ts";
 import { diffCases } from "./diffCases.ts";
 import { lookCases } from "./lookCases.ts";
@@ -15,7 +16,15 @@ before(async () => {
 });
 after(() => lab?.close());
 
-const groups = { summaryCases, tensorsCases, dataCases, optimizeCases, diffCases, lookCases };
+const groups = {
+  summaryCases,
+  tensorsCases,
+  dataCases,
+  analysisCases,
+  optimizeCases,
+  diffCases,
+  lookCases,
+};
 for (const cases of Object.values(groups))
   for (const [name, run] of Object.entries(cases))
     test(name, async () => {

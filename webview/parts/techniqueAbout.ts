@@ -6,7 +6,12 @@ import { strings } from "../strings.ts";
 const text = strings.optimize;
 
 /** Styled by `base`. */
-export function techniqueAbout(entry: CatalogEntry): TemplateResult {
+export function techniqueAbout(
+  entry: Pick<
+    CatalogEntry,
+    "title" | "summary" | "cost" | "data" | "exact" | "warnings" | "papers"
+  >,
+): TemplateResult {
   return html`<header class="stack-tight">
     <h2>${entry.title}</h2>
     <p>${entry.summary}</p>

@@ -5,20 +5,32 @@ import { strings } from "../strings.ts";
 
 const text = strings.optimize;
 
+export interface ListWords {
+  readonly label: string;
+  readonly families: Readonly<Record<string, string>>;
+  readonly none: string;
+}
+const TECHNIQUES: ListWords = {
+  label: text.techniques,
+  families: text.families,
+  none: text.none,
+};
+
 export function techniqueList(
-  entries: readonly CatalogEntry[],
+  entries: readonly Pick<CatalogEntry, "id" | "family" | "title">[],
   current: string | null,
   choose: (id: string) => void,
+  words: ListWords = TECHNIQUES,
 ): TemplateResult {
-  const known = Object.keys(text.families);
+  const known = Object.keys(words.families);
   const families = [...new Set(entries.map((entry) => entry.family))].sort(
     (a, b) => known.indexOf(a) - known.indexOf(b),
   );
-  return html`<nav class="techniques" aria-label=${text.techniques}>
-    ${families.length === 0 ? html`<p class="quiet">${text.none}</p>` : ""}
+  return html`<nav class="techniques" aria-label=${words.label}>
+    ${families.length === 0 ? html`<p class="quiet">${words.none}</p>` : ""}
     ${families.map(
       (family) =>
-        html`<h3 id=${`family-${family}`}>${text.families[family] ?? family}</h3>
+        html`<h3 id=${`family-${family}`}>${words.families[family] ?? family}</h3>
           <ul aria-labelledby=${`family-${family}`}>
             ${entries
               .filter((entry) => entry.family === family)

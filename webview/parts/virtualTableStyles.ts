@@ -48,6 +48,21 @@ export const tableStyles = css`
     text-align: end;
     font-variant-numeric: tabular-nums;
   }
+  .cells > [role="gridcell"].end {
+    position: relative;
+  }
+  /* Behind a figure, from the right: the wider, the worse. */
+  .heat {
+    position: absolute;
+    inset: 2px 0;
+    width: 100%;
+    height: calc(100% - 4px);
+    fill: var(--vscode-charts-orange, var(--vscode-focusBorder));
+    opacity: 0.35;
+  }
+  .figure {
+    position: relative;
+  }
   .header .cells {
     font-weight: 600;
   }

@@ -249,6 +249,12 @@ const handlers: Handlers<WebviewApi> = {
       emit({ doc: { ...state.doc, recipe: [...state.doc.recipe, p.entry] }, dirty: true });
     return { applied };
   },
+  analyze: async (p) => {
+    await answerTo("analyze", p);
+    return await job("Analyzing", () => ({
+      reports: p.calls.map(({ id, params }) => fake.report(id, Number(params["bits"] ?? 4))),
+    }));
+  },
   cancel: async (p) => {
     await answerTo("cancel", p);
     cancelled = true;

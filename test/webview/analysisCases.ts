@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { calls, goTo, until, type Cases } from "./cases.ts";
+
+export const analysisCases: Cases = {
+  "everything that needs no data is analyzed at once, and each report has its details": async (
+    lab,
+  ) => {
+    const page = await lab.open();
+    await goTo(page, "Analysis");
+    await page.getByTestId("overview").click();
+    const reports = page.getByTestId("overview-report");
+    await reports.first().waitFor();
+    assert.equal(await reports.count(), 2);
+    const call = (await calls(page)).find(({ method }) => method === "analyze");
+    assert.deepEqual(
+      (call?.params["calls"] as { id: string }[]).map(({ id }) => id),
+      ["redundancy.spectrum", "cost.model"],
+    );
+    await lab.screenshot(page, "analysis-overview");
+    await reports.first().getByRole("button", { name: "Details" }).click();
+    await page.getByTestId("report").getByText("is the most sensitive").waitFor();
+    assert.equal(await page.getByTestId("series").count(), 4);
+    await lab.screenshot(page, "analysis-report");
+    assert.deepEqual(await lab.axe(page), []);
+  },
+
+  "an analyzer that needs data says so, and runs side by side make a heat map": async (lab) => {
+    const page = await lab.open({ width: 900 });
+    await goTo(page, "Analysis");
+    await page.getByRole("button", { name: "Layers one at a time" }).click();
+    await page.getByText("This analyzer needs data.").waitFor();
+    await page.getByRole("button", { name: "Choose data…" }).click();
+    await page.getByTestId("analyze").click();
+    const table = page.getByTestId("report-table").first();
+    await table.waitFor();
+    assert.equal(await page.getByTestId("heat-map").count(), 0);
+    await page.getByRole("combobox", { name: "Bits" }).click();
+    await page.getByRole("option", { name: "8" }).click();
+    await page.getByTestId("analyze").click();
+    await page.getByTestId("heat-map").waitFor();
+    await page.getByText("Heat map: layers × 2 runs").waitFor();
+    await lab.screenshot(page, "analysis-heat");
+    assert.deepEqual(await lab.axe(page), []);
+    // Sorted by KL, the last layer comes first; a missing figure goes last.
+    await table.getByRole("button", { name: "KL" }).click();
+    await table.getByRole("button", { name: "KL" }).click();
+    await until("the worst layer is first", async () =>
+      (await table.getByRole("row").nth(1).innerText()).includes("layer.28/"),
+    );
+    await table.getByRole("row").nth(1).click();
+    await until("it is looked up", async () =>
+      (await calls(page)).some(
+        ({ method, params }) =>
+          method === "nodes" && params["filter"] === "/encoder/layer.28/output/dense/MatMul",
+      ),
+    );
+  },
+
+  "an analysis is cancelled, and reports go when the model changes": async (lab) => {
+    const page = await lab.open({ query: "&step=200" });
+    await goTo(page, "Analysis");
+    await page.getByTestId("overview").click();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByTestId("overview").waitFor();
+    assert.equal(await page.getByTestId("overview-report").count(), 0);
+    await page.getByTestId("overview").click();
+    await page.getByTestId("overview-report").first().waitFor({ timeout: 10_000 });
+    await page.evaluate(
+      `fakeHost.emit({ doc: { ...fakeHost.state().doc, recipe: [{ transform: "x.y", params: {} }] } })`,
+    );
+    await until(
+      "the reports are gone",
+      async () => (await page.getByTestId("overview-report").count()) === 0,
+    );
+  },
+};
