@@ -4,8 +4,8 @@
  */
 import {
   graphKey,
+  isOverridable,
   nodeKey,
-  type Graph,
   type GraphNode,
   type GraphPath,
   type Model,
@@ -56,10 +56,6 @@ const float = (node: GraphNode, name: string, fallback: number): number => {
   return found?.kind === "float" ? found.value : fallback;
 };
 
-/** From IR 4 an initializer that is also a graph input is a default that callers may replace. */
-const overridable = (model: Model, graph: Graph, name: string): boolean =>
-  model.irVersion >= 4 && graph.inputs.includes(name);
-
 /**
  * The constant behind an input of a node in the graph at `path`.
  * @returns a reason in words when it is none or may be replaced
@@ -78,7 +74,7 @@ export function storedConstant(
     return `its ${what} is ${maker ? "an input of the graph" : "missing"}, not stored`;
   }
   const { graph, tensor } = source;
-  if (!source.node && overridable(model, graph, tensor.name))
+  if (!source.node && isOverridable(model, graph, tensor.name))
     return `its ${what} is also a graph input, so a caller may replace it (graph.clean can fix it)`;
   if (!["float32", "float16", "bfloat16"].includes(tensor.dtype.name))
     return `its ${what} is ${tensor.dtype.name}; float32, float16 and bfloat16 can be changed`;

@@ -136,6 +136,14 @@ export function nodeLabel(path: GraphPath, node: GraphNode): string {
   return path.length === 0 ? own : `${path.join("/")}/${own}`;
 }
 
+/** From IR 4 an initializer listed as an input is a default that callers may replace. */
+export const isOverridable = (model: Model, graph: Graph, name: string): boolean =>
+  model.irVersion >= 4 && graph.inputs.includes(name);
+
+/** Outer graphs first. */
+export const graphsOutsideIn = (model: Model): readonly Graph[] =>
+  [...model.graphs.values()].sort((a, b) => a.path.length - b.path.length);
+
 /** Graph paths from `path` outwards to the main graph, nearest first: the scopes a name is looked up in. */
 export function enclosingPaths(path: GraphPath): GraphPath[] {
   const out: GraphPath[] = [];

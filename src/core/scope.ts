@@ -46,6 +46,12 @@ export function scopeOf(model: Model): ScopeIndex {
   return index;
 }
 
+/** Some graph gives this value out, so its name and its maker must stay. */
+export const isOutput = (model: Model, path: GraphPath, name: string): boolean =>
+  scopeOf(model)
+    .uses(path, name)
+    .some((use) => use.node === null);
+
 function buildIndex(model: Model): ScopeIndex {
   const definitions = new Map<string, Map<string, Definition>>();
   for (const graph of model.graphs.values()) {

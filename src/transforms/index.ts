@@ -6,6 +6,7 @@ import graph_upgradeOpset from "./graph/upgradeOpset.ts";
 import lowrank_svd from "./lowrank/svd.ts";
 import quantize_float16 from "./quantize/float16.ts";
 import quantize_weightOnly from "./quantize/weightOnly.ts";
+import share_deduplicate from "./share/deduplicate.ts";
 
 export const transforms: readonly Transform[] = [
   graph_clean,
@@ -14,4 +15,5 @@ export const transforms: readonly Transform[] = [
   lowrank_svd,
   quantize_float16,
   quantize_weightOnly,
+  share_deduplicate,
 ];

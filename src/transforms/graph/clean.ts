@@ -19,7 +19,7 @@ import type { Step } from "../../core/step.ts";
 import { flag } from "../../shared/params.ts";
 import { exactSize, type Skip } from "../../shared/report.ts";
 import { findConstantNodes } from "./lib/constantNodes.ts";
-import { compareDuplicates, findDuplicates } from "./lib/duplicates.ts";
+import { compareDuplicates, findDuplicates } from "../../core/duplicates.ts";
 import { countOps, type Removal } from "./lib/facts.ts";
 import { findSubexpressions, type Subexpression } from "./lib/folding.ts";
 import { findNoOps } from "./lib/noOps.ts";

@@ -4,7 +4,8 @@
  */
 import type { GraphNode, GraphPath, Model, Tensor } from "../../../core/model.ts";
 import { dtype, type Dtype } from "../../../shared/dtype.ts";
-import { isOutput, isStandard } from "./facts.ts";
+import { isOutput } from "../../../core/scope.ts";
+import { isStandard } from "./facts.ts";
 
 export interface HeldConstant {
   readonly path: GraphPath;

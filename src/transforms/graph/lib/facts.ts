@@ -7,7 +7,6 @@ import {
   type GraphPath,
   type Model,
 } from "../../../core/model.ts";
-import { scopeOf } from "../../../core/scope.ts";
 import { inferShapes, type ShapeTable } from "../../../core/shapeInference.ts";
 
 export const isStandard = (node: GraphNode): boolean =>
@@ -15,16 +14,6 @@ export const isStandard = (node: GraphNode): boolean =>
 
 export const opsetOf = (model: Model): number =>
   model.opsets.get("") ?? model.opsets.get("ai.onnx") ?? 1;
-
-/** Some graph gives this value out, so its name and its maker must stay. */
-export const isOutput = (model: Model, path: GraphPath, name: string): boolean =>
-  scopeOf(model)
-    .uses(path, name)
-    .some((use) => use.node === null);
-
-/** From IR 4 an initializer listed as an input is a default that callers may replace. */
-export const isOverridable = (model: Model, graph: Graph, name: string): boolean =>
-  model.irVersion >= 4 && graph.inputs.includes(name);
 
 /** Operators that give different values for the same inputs. */
 export const NOT_REPEATABLE: ReadonlySet<string> = new Set([
@@ -77,10 +66,6 @@ export function countOps(nodes: readonly GraphNode[]): string {
     .map(([op, count]) => `${op} ${count}`)
     .join(", ");
 }
-
-/** Outer graphs first. */
-export const graphsOutsideIn = (model: Model): readonly Graph[] =>
-  [...model.graphs.values()].sort((a, b) => a.path.length - b.path.length);
 
 /** The graph that a path leads to in this state of the model; null once its node is gone. */
 export const graphIfPresent = (model: Model, path: GraphPath): Graph | null =>

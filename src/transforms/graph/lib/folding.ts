@@ -7,18 +7,12 @@ import {
   type GraphNode,
   type GraphPath,
   type Model,
+  isOverridable,
 } from "../../../core/model.ts";
-import { scopeOf } from "../../../core/scope.ts";
+import { scopeOf, isOutput } from "../../../core/scope.ts";
 import { byteLength, elementCount } from "../../../shared/dtype.ts";
 import type { Skip } from "../../../shared/report.ts";
-import {
-  isOutput,
-  isOverridable,
-  isStandard,
-  NOT_REPEATABLE,
-  numbersOf,
-  provenShapes,
-} from "./facts.ts";
+import { isStandard, NOT_REPEATABLE, numbersOf, provenShapes } from "./facts.ts";
 
 /**
  * A subexpression is folded only where the file does not grow for it: its new tensors may exceed the

@@ -1,7 +1,7 @@
 /** Nodes that give their input on unchanged: Identity, Cast to the same type, Dropout at inference … */
 import type { Graph, GraphNode, Model } from "../../../core/model.ts";
-import { scopeOf } from "../../../core/scope.ts";
-import { isOutput, isStandard, numbersOf, opsetOf, provenShapes, type Removal } from "./facts.ts";
+import { scopeOf, isOutput } from "../../../core/scope.ts";
+import { isStandard, numbersOf, opsetOf, provenShapes, type Removal } from "./facts.ts";
 
 export function findNoOps(model: Model): readonly Removal[] {
   return [...model.graphs.values()].flatMap((graph) => {

@@ -1,6 +1,7 @@
 /** Nodes that compute what an earlier node of their graph has computed (common subexpressions). */
 import type { Attribute, Graph, GraphNode, Model } from "../../../core/model.ts";
-import { isOutput, isStandard, NOT_REPEATABLE, provenShapes, type Removal } from "./facts.ts";
+import { isOutput } from "../../../core/scope.ts";
+import { isStandard, NOT_REPEATABLE, provenShapes, type Removal } from "./facts.ts";
 
 export function findRepeats(model: Model): readonly Removal[] {
   return [...model.graphs.values()].flatMap((graph) => {

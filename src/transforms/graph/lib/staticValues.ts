@@ -3,9 +3,9 @@
  * size, and the arithmetic that exporters build on it.
  */
 import type { Graph, GraphNode, GraphPath, Model } from "../../../core/model.ts";
-import { scopeOf } from "../../../core/scope.ts";
+import { scopeOf, isOutput } from "../../../core/scope.ts";
 import type { Dtype } from "../../../shared/dtype.ts";
-import { isOutput, isStandard, numbersOf, provenShapes } from "./facts.ts";
+import { isStandard, numbersOf, provenShapes } from "./facts.ts";
 
 export interface StaticValue {
   readonly name: string;

@@ -6,7 +6,7 @@ import type { Step, StepTensor } from "../../../core/step.ts";
 import { EngineError } from "../../../shared/errors.ts";
 import type { Skip } from "../../../shared/report.ts";
 import type { HeldConstant } from "./constantNodes.ts";
-import { byGraph, type Duplicate } from "./duplicates.ts";
+import { byGraph, type Duplicate } from "../../../core/duplicates.ts";
 import { currentNodes, type Subexpression } from "./folding.ts";
 import { graphIfPresent, nodeKeys, provenShapes, type Removal } from "./facts.ts";
 import type { StaticValues } from "./staticValues.ts";

@@ -7,9 +7,9 @@ import {
   type GraphPath,
   type Model,
   type Tensor,
+  isOverridable,
 } from "../../../core/model.ts";
 import { scopeOf } from "../../../core/scope.ts";
-import { isOverridable } from "./facts.ts";
 
 export interface Unused {
   readonly path: GraphPath;

@@ -1,16 +1,17 @@
 /** Initializers with the same type, shape and bytes: all uses go to the first. */
-import type { WorkContext } from "../../../core/context.ts";
+import type { WorkContext } from "./context.ts";
 import {
   graphKey,
+  graphsOutsideIn,
+  isOverridable,
   type Graph,
   type GraphPath,
   type Model,
   type Tensor,
-} from "../../../core/model.ts";
-import { scopeOf } from "../../../core/scope.ts";
-import { graphsOutsideIn, isOutput, isOverridable } from "./facts.ts";
+} from "./model.ts";
+import { isOutput, scopeOf } from "./scope.ts";
 
-interface Held {
+export interface Held {
   readonly graph: Graph;
   readonly tensor: Tensor;
 }
@@ -23,7 +24,7 @@ export interface Duplicate {
 }
 
 /** Groups of initializers that could be equal, outer graphs first. */
-function alike(model: Model): readonly (readonly Held[])[] {
+export function alike(model: Model): readonly (readonly Held[])[] {
   const groups = new Map<string, Held[]>();
   for (const graph of graphsOutsideIn(model))
     for (const [name, tensor] of graph.tensors) {
@@ -101,12 +102,19 @@ export async function compareDuplicates(
   ctx: WorkContext,
 ): Promise<readonly Duplicate[]> {
   const out: Duplicate[] = [];
-  for (const group of alike(model)) {
-    const classes = await classesOf(group, ctx);
-    const same = (a: Tensor, b: Tensor): boolean => classes.get(a) === classes.get(b);
-    out.push(...pairs(model, group, same));
-  }
+  for (const group of alike(model)) out.push(...(await compareGroup(model, group, ctx)));
   return out;
+}
+
+/** The duplicates among tensors of one type and shape. */
+export async function compareGroup(
+  model: Model,
+  group: readonly Held[],
+  ctx: WorkContext,
+): Promise<readonly Duplicate[]> {
+  const classes = await classesOf(group, ctx);
+  const same = (a: Tensor, b: Tensor): boolean => classes.get(a) === classes.get(b);
+  return [...pairs(model, group, same)];
 }
 
 /** A number per tensor, equal for equal bytes. */
