@@ -307,6 +307,11 @@ export const strings = {
     added: (nodes: number): string => `${plural(nodes, "node")} added`,
     removed: (nodes: number): string => `${plural(nodes, "node")} removed`,
     changed: (nodes: number): string => `${plural(nodes, "node")} changed`,
+    constants: (added: number, removed: number): string =>
+      [
+        ...(added === 0 ? [] : [`${plural(added, "Constant node")} added`]),
+        ...(removed === 0 ? [] : [`${plural(removed, "Constant node")} removed`]),
+      ].join(", "),
     tensors: "Tensors",
     tensorsSame: "All tensors are the same.",
     status: "Status",

@@ -1,6 +1,7 @@
 /** `lathe diff`: what differs between two models: graph, tensors, outputs, accuracy, latency, size. */
 import path from "node:path";
 import {
+  GROUP_TITLES,
   formatBytes,
   formatDb,
   formatKl,
@@ -65,41 +66,79 @@ function diffLines(comparison: Comparison, style: Style): readonly string[] {
     ),
     ...tensorTable(tensors, style),
     ...outputTable(measures, style),
+    ...groupLines(graph, style),
     ...graphLines(graph, style),
     ...measures.notes.map((note) => style.warn(`note: ${note}`)),
   ];
 }
 
-const graphText = (graph: GraphDiff): string =>
-  graph.added.length + graph.removed.length + graph.changed.length === 0
-    ? `no difference in ${plural(graph.matched, "node")}`
-    : `${graph.matched} matched, ${graph.added.length} added, ${graph.removed.length} removed, ${graph.changed.length} changed`;
+function graphText({ matched, added, removed, changed, groups, constants }: GraphDiff): string {
+  if (added.length + removed.length + changed.length + groups.length === 0)
+    return `no difference in ${plural(matched, "node")}`;
+  const grouped = groups.reduce((sum, { count }) => sum + count, 0);
+  return [
+    `${matched} matched`,
+    `${added.length} added`,
+    `${removed.length} removed`,
+    `${changed.length} changed`,
+    ...(grouped === 0 ? [] : [plural(grouped, "group")]),
+    ...(constants.added === 0 ? [] : [`${constants.added} constants added`]),
+    ...(constants.removed === 0 ? [] : [`${constants.removed} constants removed`]),
+  ].join(", ");
+}
 
-const tensorTable = (tensors: readonly TensorDiff[], style: Style): readonly string[] =>
-  tensors.length === 0
-    ? []
-    : [
-        "",
-        ...table(
-          [
-            left("tensor"),
-            left("is"),
-            right("SQNR"),
-            right("before"),
-            right("after"),
-            left("detail"),
-          ],
-          tensors.map((tensor) => [
-            tensor.name,
-            tensor.status,
-            formatDb(tensor.sqnrDb),
-            formatBytes(tensor.bytesBefore),
-            formatBytes(tensor.bytesAfter),
-            tensor.detail,
-          ]),
-          style,
-        ),
-      ];
+function groupLines({ groups }: GraphDiff, style: Style): readonly string[] {
+  if (groups.length === 0) return [];
+  const columns = [right("times"), left("nodes"), left("was"), left("is"), left("such as")];
+  const rows = groups.map(({ count, kind, before, after, names }) => [
+    String(count),
+    GROUP_TITLES[kind],
+    before,
+    after,
+    names[0] ?? "",
+  ]);
+  return ["", ...table(columns, rows, style)];
+}
+
+/** Shape arithmetic and the like: many of them differ between exporters, and none of them matters. */
+const SMALL_BYTES = 64;
+
+function tensorTable(tensors: readonly TensorDiff[], style: Style): readonly string[] {
+  if (tensors.length === 0) return [];
+  const isSmall = ({ sqnrDb, bytesBefore, bytesAfter }: TensorDiff): boolean =>
+    sqnrDb === null && Math.max(bytesBefore, bytesAfter) <= SMALL_BYTES;
+  const small = tensors.filter(isSmall).length;
+  const shown = small > 3 ? tensors.filter((tensor) => !isSmall(tensor)) : tensors;
+  const columns = [
+    left("tensor"),
+    left("is"),
+    right("SQNR"),
+    right("before"),
+    right("after"),
+    left("detail"),
+  ];
+  const rows = byBytes(shown).map((tensor) => [
+    tensor.name,
+    tensor.status,
+    formatDb(tensor.sqnrDb),
+    formatBytes(tensor.bytesBefore),
+    formatBytes(tensor.bytesAfter),
+    tensor.detail,
+  ]);
+  return [
+    "",
+    ...table(columns, rows, style),
+    ...(shown === tensors
+      ? []
+      : [style.dim(`  … and ${small} of at most ${SMALL_BYTES} bytes (--json lists all)`)]),
+  ];
+}
+
+/** The largest first: a long table is cut. */
+const byBytes = (tensors: readonly TensorDiff[]): readonly TensorDiff[] => {
+  const bytes = (tensor: TensorDiff): number => Math.max(tensor.bytesBefore, tensor.bytesAfter);
+  return [...tensors].sort((a, b) => bytes(b) - bytes(a));
+};
 
 const outputTable = (measures: DiffMeasures, style: Style): readonly string[] =>
   measures.outputs === null || measures.outputs.length === 0
@@ -131,10 +170,25 @@ const outputTable = (measures: DiffMeasures, style: Style): readonly string[] =>
 
 function graphLines(graph: GraphDiff, style: Style): readonly string[] {
   const rows = [
-    ...graph.removed.map(({ name, op }) => ["removed", op, name, ""]),
-    ...graph.added.map(({ name, op }) => ["added", op, name, ""]),
-    ...graph.changed.map(({ name, op, what }) => ["changed", op, name, what]),
+    ...graph.removed.map((node) => ({ ...node, is: "removed", what: "" })),
+    ...graph.added.map((node) => ({ ...node, is: "added", what: "" })),
+    ...graph.changed.map((node) => ({ ...node, is: "changed" })),
   ];
   if (rows.length === 0) return [];
-  return ["", ...table([left("node"), left("op"), left("name"), left("what")], rows, style)];
+  // What happened to many nodes alike is one line.
+  const alike = new Map<string, { first: (typeof rows)[number]; count: number }>();
+  for (const row of rows) {
+    const key = JSON.stringify([row.is, row.op, row.what]);
+    const known = alike.get(key);
+    if (known) known.count++;
+    else alike.set(key, { first: row, count: 1 });
+  }
+  const columns = [left("node"), left("op"), left("name"), left("what")];
+  const cells = [...alike.values()].map(({ first, count }) => [
+    first.is,
+    first.op,
+    count === 1 ? first.name : `${first.name} and ${count - 1} more`,
+    first.what,
+  ]);
+  return ["", ...table(columns, cells, style)];
 }

@@ -1,6 +1,7 @@
 /**
  * Which nodes of one model are which nodes of another: by name and operator, then by operator and
- * matched neighbours, then by what is alike in only one place. Time is linear in nodes and edges.
+ * matched neighbours, then by what is alike in only one place; what is left is grouped with what
+ * took its place. Time is linear in nodes and edges.
  */
 import {
   graphKey,
@@ -11,6 +12,8 @@ import {
   type GraphPath,
   type Model,
 } from "./model.ts";
+import { groupNodes, type GroupKind, type NodeGroup } from "./matchingGroups.ts";
+import { alike, dataInputs, sameOp, sideOf, type Consumer, type Side } from "./matchingSide.ts";
 
 /** A node with the graph it is in. */
 export interface Placed {
@@ -20,27 +23,27 @@ export interface Placed {
 
 export interface Matching {
   readonly pairs: readonly { readonly before: Placed; readonly after: Placed }[];
-  /** Nodes that others took the place of; the last of each side makes the value that is used on. */
-  readonly replaced: readonly {
-    readonly before: readonly Placed[];
-    readonly after: readonly Placed[];
-  }[];
+  readonly groups: readonly MatchedGroup[];
   readonly added: readonly Placed[];
   readonly removed: readonly Placed[];
 }
 
-/** A replacement is a local affair: a wider one would explain nothing. */
-const MAX_GROUP = 16;
+/** Nodes of both models that belong together, in the order of their graphs; see `GroupKind`. */
+export interface MatchedGroup {
+  readonly kind: GroupKind;
+  readonly before: readonly Placed[];
+  readonly after: readonly Placed[];
+}
 
 export function matchModels(before: Model, after: Model): Matching {
-  const out = { pairs: [], replaced: [], added: [], removed: [] };
+  const out = { pairs: [], groups: [], added: [], removed: [] };
   matchGraphs(before, after, [], [], out);
   return out;
 }
 
 interface Result {
   readonly pairs: { before: Placed; after: Placed }[];
-  readonly replaced: { before: Placed[]; after: Placed[] }[];
+  readonly groups: MatchedGroup[];
   readonly added: Placed[];
   readonly removed: Placed[];
 }
@@ -61,8 +64,10 @@ function matchGraphs(
   pairs.bySignature();
   const claimed = new Set<GraphNode>();
   const place = (graph: Graph) => (node: GraphNode) => ({ graph, node });
-  for (const group of pairs.replacements(claimed))
-    out.replaced.push({ before: group.before.map(place(a)), after: group.after.map(place(b)) });
+  for (const { kind, before: was, after: is } of pairs.groups()) {
+    for (const node of [...was, ...is]) claimed.add(node);
+    out.groups.push({ kind, before: was.map(place(a)), after: is.map(place(b)) });
+  }
   for (const node of a.nodes) {
     const partner = pairs.partnerOf(node);
     if (partner) {
@@ -95,36 +100,6 @@ function everything(model: Model, path: GraphPath, list: Placed[]): void {
   }
 }
 
-interface Consumer {
-  readonly node: GraphNode;
-  readonly slot: number;
-}
-/** One graph with its edges as maps. */
-interface Side {
-  readonly graph: Graph;
-  readonly producers: ReadonlyMap<string, GraphNode>;
-  readonly consumers: ReadonlyMap<string, readonly Consumer[]>;
-  /** Position of each output of the graph. */
-  readonly outputs: ReadonlyMap<string, number>;
-}
-function sideOf(graph: Graph): Side {
-  const producers = new Map<string, GraphNode>();
-  const consumers = new Map<string, Consumer[]>();
-  for (const node of graph.nodes) {
-    for (const output of node.outputs) if (output !== "") producers.set(output, node);
-    node.inputs.forEach((input, slot) => {
-      if (input === "") return;
-      const list = consumers.get(input);
-      if (list) list.push({ node, slot });
-      else consumers.set(input, [{ node, slot }]);
-    });
-  }
-  const outputs = new Map(graph.outputs.map((name, i) => [name, i]));
-  return { graph, producers, consumers, outputs };
-}
-
-const sameOp = (a: GraphNode, b: GraphNode): boolean => a.op === b.op && a.domain === b.domain;
-
 class Pairing {
   readonly #a: Side;
   readonly #b: Side;
@@ -138,6 +113,9 @@ class Pairing {
     this.#b = b;
   }
 
+  groups(): readonly NodeGroup[] {
+    return groupNodes(this.#a, this.#b, this.#partner, this.#taken);
+  }
   partnerOf(node: GraphNode): GraphNode | undefined {
     return this.#partner.get(node);
   }
@@ -163,11 +141,9 @@ class Pairing {
 
   /** Spreads from pairs, and from the graphs' inputs and outputs, which keep name or position. */
   byNeighbours(): void {
-    const [a, b] = [this.#a.graph, this.#b.graph];
-    const inputs = (graph: Graph): string[] =>
-      graph.inputs.filter((name) => !graph.tensors.has(name));
-    for (const [x, y] of alike(inputs(a), inputs(b))) this.#pairConsumers(x, y);
-    for (const [x, y] of alike(a.outputs, b.outputs))
+    const [a, b] = [this.#a, this.#b];
+    for (const [x, y] of alike(dataInputs(a), dataInputs(b))) this.#pairConsumers(x, y);
+    for (const [x, y] of alike(a.graph.outputs, b.graph.outputs))
       this.#pair(this.#a.producers.get(x), this.#b.producers.get(y));
     this.#spread();
   }
@@ -211,74 +187,6 @@ class Pairing {
     }
     this.#spread();
   }
-
-  /** Unmatched nodes whose value is now made by another unmatched node. */
-  replacements(claimed: Set<GraphNode>): { before: GraphNode[]; after: GraphNode[] }[] {
-    const successors = new Map<GraphNode, GraphNode>();
-    for (const node of this.#a.graph.nodes) {
-      const successor = this.#partner.has(node) ? null : this.#successor(node);
-      if (successor) successors.set(node, successor);
-    }
-    const standing = new Set(successors.values());
-    const groups: { before: GraphNode[]; after: GraphNode[] }[] = [];
-    // From the end, so that the node whose value is used on gathers what led to it.
-    for (const [a, b] of [...successors].reverse())
-      if (!claimed.has(a) && !claimed.has(b))
-        groups.push({
-          before: unmatchedAncestors(
-            this.#a,
-            a,
-            (node) => this.#partner.has(node) || successors.has(node),
-            claimed,
-          ),
-          after: unmatchedAncestors(
-            this.#b,
-            b,
-            (node) => this.#taken.has(node) || standing.has(node),
-            claimed,
-          ),
-        });
-    return groups.reverse();
-  }
-
-  #successor(a: GraphNode): GraphNode | null {
-    const free = (node: GraphNode | undefined): GraphNode | null =>
-      node && !this.#taken.has(node) ? node : null;
-    for (const output of a.outputs) {
-      if (output === "") continue;
-      const same = free(this.#b.producers.get(output));
-      if (same) return same;
-      for (const { node, slot } of this.#a.consumers.get(output) ?? []) {
-        const user = this.#partner.get(node);
-        const found = user ? free(this.#b.producers.get(user.inputs[slot] ?? "")) : null;
-        if (found) return found;
-      }
-      const position = this.#a.outputs.get(output) ?? -1;
-      const found = free(this.#b.producers.get(this.#b.graph.outputs[position] ?? ""));
-      if (found) return found;
-    }
-    return null;
-  }
-}
-
-/** `node` and the nodes its value comes from, as far as no other pair explains them; `node` last. Claims them. */
-function unmatchedAncestors(
-  side: Side,
-  node: GraphNode,
-  explained: (node: GraphNode) => boolean,
-  claimed: Set<GraphNode>,
-): GraphNode[] {
-  const group = [node];
-  claimed.add(node);
-  for (let i = 0; i < group.length; i++)
-    for (const input of group[i]?.inputs ?? []) {
-      const producer = side.producers.get(input);
-      if (!producer || explained(producer) || claimed.has(producer)) continue;
-      if (group.length === MAX_GROUP) return group.reverse();
-      claimed.add(producer);
-      group.push(producer);
-    }
-  return group.reverse();
 }
 
 /** Items by key; null marks a key that several have. */
@@ -295,14 +203,6 @@ function groupBy<T>(items: readonly T[], key: (item: T) => string): Map<string, 
     else out.set(key(item), [item]);
   }
   return out;
-}
-
-/** Names both lists have; if they share none and are equally long, by position. */
-function alike(a: readonly string[], b: readonly string[]): [string, string][] {
-  const others = new Set(b);
-  const common = a.filter((name) => others.has(name));
-  if (common.length > 0) return common.map((name) => [name, name]);
-  return a.length === b.length ? a.map((name, i) => [name, b[i] ?? ""]) : [];
 }
 
 function signature(graph: Graph, node: GraphNode): string {

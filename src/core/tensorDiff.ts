@@ -127,7 +127,8 @@ function* successorsOf(before: Model, after: Model, matching: Matching): Iterabl
       const turned = slot === 1 && storesNK(a.node) !== storesNK(b.node);
       if (was && is) yield* successor(was, is, turned, 1);
     }
-  for (const group of matching.replaced) {
+  for (const group of matching.groups) {
+    if (group.kind !== "replaced") continue;
     const was = largest(before, group.before);
     const is = largest(after, group.after);
     if (was?.form.kind !== "plain" || !is) continue;

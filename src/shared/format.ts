@@ -4,7 +4,7 @@
  * Sizes are decimal (1 MB = 10^6 bytes), as `--target-size 10MB` means it. Nothing depends on the
  * locale, so that texts can be tested and scripts can rely on them.
  */
-import type { EvalResult, PairedQuality, Verified } from "./protocol.ts";
+import type { EvalResult, GraphDiff, PairedQuality, Verified } from "./protocol.ts";
 import type { MetricUnit, SizeRange } from "./report.ts";
 
 const BYTE_UNITS = ["kB", "MB", "GB", "TB", "PB"] as const;
@@ -24,6 +24,14 @@ function scaled(value: number, units: readonly string[]): readonly [string, stri
   const digits = size < 9.995 ? 2 : size < 99.95 ? 1 : 0;
   return [scaledValue.toFixed(digits), units[index] ?? ""];
 }
+
+/** What became of nodes that belong together, in one word for a table. */
+export const GROUP_TITLES: Readonly<Record<GraphDiff["groups"][number]["kind"], string>> = {
+  replaced: "replaced",
+  absorbed: "taken in",
+  shared: "computed once",
+  folded: "made constant",
+};
 
 /** 1234567 → "1,234,567". */
 export function formatCount(value: number): string {
@@ -88,9 +96,13 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** Decibels with one decimal; exact equality (infinite SQNR) is "∞ dB", unknown is "–". */
+/** Stands for equal to the last bit, where a ratio to no noise would be infinite (no JSON number). */
+export const EXACT_DB = 300;
+
+/** Decibels with one decimal; equality to the last bit is "exact", unknown is "–". */
 export function formatDb(db: number | null): string {
   if (db === null || Number.isNaN(db)) return "–";
+  if (db === EXACT_DB) return "exact";
   return Number.isFinite(db) ? `${db.toFixed(1)} dB` : db > 0 ? "∞ dB" : "−∞ dB";
 }
 

@@ -181,6 +181,20 @@ export interface TensorDiff {
 }
 export interface GraphDiff {
   readonly matched: number;
+  /**
+   * Nodes that belong together, counted by their operators, the most frequent first: replaced by
+   * others, absorbed by a neighbour, computed once for several, or folded into a constant.
+   */
+  readonly groups: readonly {
+    readonly kind: "replaced" | "absorbed" | "shared" | "folded";
+    readonly before: string;
+    readonly after: string;
+    readonly count: number;
+    /** The first few. */
+    readonly names: readonly string[];
+  }[];
+  /** Constant nodes that only one of the models has; their values are among the tensors. */
+  readonly constants: { readonly added: number; readonly removed: number };
   readonly added: readonly { readonly name: string; readonly op: string }[];
   readonly removed: readonly { readonly name: string; readonly op: string }[];
   readonly changed: readonly {

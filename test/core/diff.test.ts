@@ -16,6 +16,15 @@ const BASE = `
   y = Relu(s)
   output y float32 [2, 8]`;
 
+const UNCHANGED = {
+  matched: 0,
+  added: [],
+  removed: [],
+  changed: [],
+  groups: [],
+  constants: { added: 0, removed: 0 },
+};
+
 describe("node matching", () => {
   const pairs = (before: string, after: string): string[] =>
     matchModels(modelFromText(before), modelFromText(after)).pairs.map(
@@ -24,7 +33,7 @@ describe("node matching", () => {
 
   it("finds a model in itself", () => {
     const { graph, tensors } = diff(BASE, BASE);
-    assert.deepEqual(graph, { matched: 3, added: [], removed: [], changed: [] });
+    assert.deepEqual(graph, { ...UNCHANGED, matched: 3 });
     assert.deepEqual(tensors, []);
   });
   it("follows edges where all names differ", () => {
@@ -105,9 +114,11 @@ describe("what changed", () => {
       output y float32 [2, 8]`,
     );
     assert.deepEqual(graph, {
+      ...UNCHANGED,
       matched: 2,
-      added: [],
-      removed: [],
+      groups: [
+        { kind: "replaced", before: "MatMul", after: "MatMulNBits", count: 1, names: ["fc"] },
+      ],
       changed: [
         {
           name: "fc",
@@ -164,10 +175,10 @@ describe("what changed", () => {
       y = Relu(s)
       output y float32 [2, 8]`,
     );
-    assert.deepEqual(graph.added, [{ name: "w_d", op: "DequantizeLinear" }]);
+    assert.deepEqual(graph.added, []);
     assert.equal(
       graph.changed[0]?.what,
-      "input 1 (w): float32 [32, 8] → uint4 [32, 8] codes, scaled per block of 16",
+      "MatMul → DequantizeLinear + MatMul; input 1 (w): float32 [32, 8] → uint4 [32, 8] codes, scaled per block of 16",
     );
     const replaced = tensors.find(({ name }) => name === "w");
     assert.equal(replaced?.form?.kind, "linear");
@@ -208,6 +219,109 @@ describe("what changed", () => {
         ["c", "added", "float32 [3]"],
       ],
     );
+  });
+});
+
+describe("groups", () => {
+  const groups = (before: string, after: string) => {
+    const { graph } = diff(before, after);
+    assert.deepEqual([graph.added, graph.removed], [[], []]);
+    return graph.groups.map(({ kind, before: was, after: is, count }) =>
+      [count, kind, `${was} → ${is}`].join(" "),
+    );
+  };
+  const CONV = `
+    input x float32 [1, 3, 8, 8]
+    w = float32 [4, 3, 3, 3] normal
+    s = float32 [4] ones
+    b = float32 [4] ones
+    c = Conv(x, w)
+    n = BatchNormalization(c, s, b, b, s)
+    y = Relu(n)
+    output y float32`;
+
+  it("a BatchNormalization folded into its Conv, whatever the names, and the other way round", () => {
+    const folded = (name: string): string => `
+      input x float32 [1, 3, 8, 8]
+      w = float32 [4, 3, 3, 3] normal
+      b2 = float32 [4] ones
+      ${name} = Conv(x, w, b2)
+      y = Relu(${name})
+      output y float32`;
+    for (const name of ["c", "n", "other"]) {
+      assert.deepEqual(groups(CONV, folded(name)), ["1 absorbed Conv + BatchNormalization → Conv"]);
+      assert.deepEqual(groups(folded(name), CONV), ["1 absorbed Conv → Conv + BatchNormalization"]);
+    }
+  });
+  it("quantized inputs and weights belong to the operator that takes them", () => {
+    const quantized = `
+      input x float32 [1, 3, 8, 8]
+      q = int8 [4, 3, 3, 3] range
+      k = float32 [] ones
+      z = uint8 [] [0]
+      s = float32 [4] ones
+      b = float32 [4] ones
+      xq = QuantizeLinear(x, k, z)
+      xd = DequantizeLinear(xq, k, z)
+      w = DequantizeLinear(q, k)
+      c = Conv(xd, w)
+      n = BatchNormalization(c, s, b, b, s)
+      y = Relu(n)
+      output y float32`;
+    assert.deepEqual(groups(CONV, quantized), [
+      "1 absorbed Conv → QuantizeLinear + 2 DequantizeLinear + Conv",
+    ]);
+  });
+  it("one MatMul becomes two factors", () => {
+    const factors = (first: string, second: string): string => `
+      input x float32 [2, 32]
+      u = float32 [32, 4] normal
+      v = float32 [4, 8] normal
+      b = float32 [8] normal
+      ${first} = MatMul(x, u)
+      ${second} = MatMul(${first}, v)
+      s = Add(${second}, b)
+      y = Relu(s)
+      output y float32 [2, 8]`;
+    for (const [first, second] of [
+      ["t", "h"],
+      ["h", "t"],
+      ["p", "q"],
+    ] as const)
+      assert.deepEqual(groups(BASE, factors(first, second)), ["1 absorbed MatMul → 2 MatMul"]);
+  });
+  it("a Gemm for MatMul and Add, and back", () => {
+    const gemm = BASE.replace(/h = MatMul.*\n.*$/m, "s = Gemm(x, w, b)");
+    assert.deepEqual(groups(BASE, gemm), ["1 replaced MatMul + Add → Gemm"]);
+    assert.deepEqual(groups(gemm, BASE), ["1 replaced Gemm → MatMul + Add"]);
+  });
+  it("what was computed twice is computed once, and what was computed is a constant", () => {
+    const twice = `
+      input x float32 [4, 4]
+      k = float32 [4] ones
+      a1 = Softmax(x)
+      a2 = Softmax(x)
+      p = Add(a1, x)
+      q = Sub(a2, p)
+      e = Exp(k)
+      y = Div(q, e)
+      output y float32 [4, 4]`;
+    const once = `
+      input x float32 [4, 4]
+      e = float32 [4] ones
+      a1 = Softmax(x)
+      p = Add(a1, x)
+      q = Sub(a1, p)
+      y = Div(q, e)
+      output y float32 [4, 4]`;
+    assert.deepEqual(groups(twice, once), [
+      "1 shared Softmax → Softmax",
+      "1 folded Exp → constant",
+    ]);
+    assert.deepEqual(groups(once, twice), [
+      "1 shared Softmax → Softmax",
+      "1 folded constant → Exp",
+    ]);
   });
 });
 

@@ -21,6 +21,10 @@ export const diffCases: Cases = {
       await graph.innerText(),
       /666 nodes unchanged[^]*29 nodes added[^]*1 node changed/,
     );
+    assert.match(
+      await graph.innerText(),
+      /1 ×\s+Gemm → DequantizeLinear \+ Gemm\s+taken in[^]*12 Constant nodes removed/,
+    );
     await graph.getByText("1 node changed").click();
     await graph.getByText("pooler.dense.weight_dequantized").waitFor();
     const rows = page.getByTestId("tensor-diff").getByRole("row");

@@ -90,6 +90,17 @@ const report: HtmlReport = {
   structure: {
     graph: {
       matched: 80,
+      groups: [
+        { kind: "replaced", before: "MatMul", after: "MatMulNBits", count: 12, names: ["fc1"] },
+        {
+          kind: "absorbed",
+          before: "Conv + BatchNormalization",
+          after: "Conv",
+          count: 1,
+          names: ["stem"],
+        },
+      ],
+      constants: { added: 0, removed: 3 },
       added: [{ name: "fc1_Q4", op: "MatMulNBits" }],
       removed: [{ name: "fc1", op: "MatMul" }],
       changed: [],

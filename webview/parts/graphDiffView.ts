@@ -1,6 +1,7 @@
 /** Nodes added, removed and changed between two models. */
 import { css, html, nothing, type TemplateResult } from "lit";
 import type { GraphDiff } from "../../src/shared/protocol.ts";
+import { GROUP_TITLES } from "../../src/shared/format.ts";
 import { strings } from "../strings.ts";
 import { nameView } from "./name.ts";
 
@@ -15,15 +16,35 @@ interface Item {
 }
 
 export function graphDiffView(graph: GraphDiff): TemplateResult {
-  const { added, removed, changed, matched } = graph;
-  if (added.length + removed.length + changed.length === 0)
+  const { added, removed, changed, matched, groups, constants } = graph;
+  if (added.length + removed.length + changed.length + groups.length === 0)
     return html`<p>${text.graphSame(matched)}</p>`;
   return html`<div class="graph-diff" data-testid="graph-diff">
     <p class="quiet">${text.matched(matched)}</p>
-    ${group("+", text.added(added.length), added)}
+    ${groupTable(groups)} ${group("+", text.added(added.length), added)}
     ${group("−", text.removed(removed.length), removed)}
     ${group("~", text.changed(changed.length), changed)}
+    ${
+      constants.added + constants.removed === 0
+        ? nothing
+        : html`<p class="quiet">${text.constants(constants.added, constants.removed)}</p>`
+    }
   </div>`;
+}
+
+/** "20 × MatMul → MatMulNBits": nodes of both models that belong together. */
+function groupTable(groups: GraphDiff["groups"]): TemplateResult | typeof nothing {
+  if (groups.length === 0) return nothing;
+  return html`<ul class="groups" data-testid="groups">
+    ${groups.map(
+      ({ count, kind, before, after, names }) =>
+        html`<li title=${names.join("\n")}>
+          <span class="times num">${count} ×</span>
+          <span class="mono wrap">${before} → ${after}</span>
+          <span class="tag plain">${GROUP_TITLES[kind]}</span>
+        </li>`,
+    )}
+  </ul>`;
 }
 
 function group(
@@ -65,6 +86,20 @@ export const graphDiffStyles = css`
     list-style: none;
     max-height: 260px;
     overflow-y: auto;
+  }
+  .graph-diff ul.groups {
+    margin: 0 0 10px;
+  }
+  .graph-diff .groups li {
+    display: flex;
+    align-items: baseline;
+    gap: 8px;
+    padding: 2px 0;
+  }
+  .graph-diff .times {
+    flex: none;
+    min-width: 3.6em;
+    text-align: end;
   }
   .graph-diff .op {
     display: inline-block;

@@ -1,11 +1,11 @@
 /** How far outputs are from expected ones: mean squared error, PSNR of images in [0, 1], SQNR. */
 import { dataErrors, engineErrors } from "../../shared/errors.ts";
+import { EXACT_DB } from "../../shared/format.ts";
 import { toNumbers } from "../../shared/hostTensor.ts";
 import { bootstrap } from "./interval.ts";
 import type { Meter, Units } from "./meter.ts";
 
-/** Stands for equal to the last bit, where the ratio would be infinite (and not a JSON number). */
-export const EXACT_DB = 300;
+export { EXACT_DB };
 /** Units the bootstrap draws from; fewer samples than this are cut into contiguous segments. */
 const MIN_UNITS = 16;
 

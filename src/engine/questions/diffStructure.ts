@@ -9,7 +9,7 @@ import { sizeOf } from "./summary.ts";
 
 /** Read at most, to tell equal tensors of two files from changed ones: about 50 ms. */
 const COMPARE_BYTES = 64 * 1024 * 1024;
-/** Of each of the four lists, so that the answer stays below 1 MB. */
+/** Of each of the five lists, so that the answer stays below 1 MB. */
 const MAX_LIST_CHARS = 120_000;
 
 export async function diffStructure(
@@ -28,6 +28,8 @@ export async function diffStructure(
       added: capped(graph.added, rest),
       removed: capped(graph.removed, rest),
       changed: capped(graph.changed, rest),
+      groups: fitting(graph.groups, MAX_LIST_CHARS),
+      constants: graph.constants,
     },
     tensors: tensorDiffs(tensors.flatMap((change) => structural(env, change, budget))),
     size: { before: sizeOf(before, old), after: sizeOf(after, fresh) },

@@ -217,6 +217,16 @@ const handlers: Handlers<WebviewApi> = {
     return {
       graph: {
         matched: 666,
+        groups: [
+          {
+            kind: "absorbed",
+            before: "Gemm",
+            after: "DequantizeLinear + Gemm",
+            count: 1,
+            names: ["/pooler/dense/Gemm"],
+          },
+        ],
+        constants: { added: 0, removed: 12 },
         added: layers.map((name) => ({ name: `${name}_Q4`, op: "MatMulNBits" })),
         removed: layers.map((name) => ({ name, op: "MatMul" })),
         changed: [
