@@ -11,8 +11,11 @@ import { openStatistics, STATISTICS_BUDGET_BYTES } from "./statistics/statistics
 export const createComputing = (
   threads: number,
   budgetBytes: number = STATISTICS_BUDGET_BYTES,
-): Computing => ({
-  evaluateConstant,
-  blas: createBlas(threads),
-  openStatistics: (scene) => openStatistics(scene, { threads, budgetBytes }),
-});
+): Computing => {
+  const blas = createBlas(threads);
+  return {
+    evaluateConstant,
+    blas,
+    openStatistics: (scene) => openStatistics(scene, { threads, budgetBytes, blas }),
+  };
+};

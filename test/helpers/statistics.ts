@@ -4,6 +4,7 @@ import path from "node:path";
 import type { TestContext } from "node:test";
 import type { Model } from "../../src/core/model.ts";
 import type { Need, StatKind, State, StatTypes } from "../../src/core/statistics.ts";
+import { createBlas } from "../../src/engine/blas.ts";
 import { openModel } from "../../src/engine/files.ts";
 import {
   openStatistics,
@@ -63,7 +64,11 @@ export function measuring(t: TestContext, scene: Scene): Measuring {
       },
       withScratchFolder: (use) => use(mkdtempSync(path.join(folder, "scratch-"))),
     },
-    { threads: 1, budgetBytes: scene.budgetBytes ?? STATISTICS_BUDGET_BYTES },
+    {
+      threads: 1,
+      budgetBytes: scene.budgetBytes ?? STATISTICS_BUDGET_BYTES,
+      blas: createBlas(1),
+    },
   );
   return { statistics, models, stat: (need) => statistics.stat(need, task) };
 }

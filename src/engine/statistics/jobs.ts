@@ -1,7 +1,7 @@
 /** What is measured in one pass: jobs that take the values of a batch and add up. */
 import { toNumbers, type HostTensor } from "../../shared/hostTensor.ts";
 import { NotMeasurable, type ElementSum } from "./elements.ts";
-import { matrixOf, type Matrix, type Numbers } from "./matrix.ts";
+import { matrixOf, type Numbers } from "./matrix.ts";
 import { positionsWithin, type Positions } from "./rows.ts";
 import type { Opened, PassBatch } from "./running.ts";
 import type { Source } from "./source.ts";
@@ -34,6 +34,10 @@ export interface Job {
   readonly bytes: number;
   /** @throws NotMeasurable */
   add(batch: Batch): Promise<void>;
+  /** To be called when all batches were added, before its sums are read. */
+  complete(): Promise<void>;
+  /** Lets go of the sums. */
+  free(): void;
 }
 
 const tensorOf = ({ results }: Batch, { opened, source }: Side): HostTensor => {
@@ -65,80 +69,113 @@ export class ElementJob implements Job {
     this.#sum.add(numbers, countOf(batch, tensor, numbers.length), tensor.shape);
     return Promise.resolve();
   }
+  complete(): Promise<void> {
+    return Promise.resolve();
+  }
+  free(): void {
+    // A range, or a histogram: small, and histograms still need the ranges.
+  }
 }
 
-/** Values of a chunk: 1 MB of float32, so that a chunk stays in the second cache. */
-const CHUNK_VALUES = 2 ** 18;
+/**
+ * Rows that are summed at once. Always as many, whatever batches they come in, so that sums do not
+ * depend on the memory there was.
+ */
+const CHUNK_ROWS = 1024;
+/** 32 MB of float32; wider rows come in smaller chunks. */
+const CHUNK_VALUES = 2 ** 23;
+
+export const chunkRows = (columns: number, rows: number): number =>
+  Math.min(rows, CHUNK_ROWS, Math.max(16, Math.floor(CHUNK_VALUES / Math.max(1, columns))));
+
+interface Filling {
+  readonly sums: readonly RowSum[];
+  /** One per side, `rows` of them filled. */
+  readonly chunks: readonly Float32Array[];
+  rows: number;
+}
+
+export interface RowJobOptions {
+  readonly sides: readonly Side[];
+  /** Values of a row of each side. */
+  readonly columns: readonly number[];
+  readonly positions: Positions;
+  readonly bytes: number;
+  /** Made when the first rows come: jobs of later passes hold no memory yet. */
+  readonly makeSums: () => readonly RowSum[];
+}
 
 /** Sums over the same chosen rows of one place, or of two places at once. */
 export class RowJob implements Job {
   readonly sides: readonly Side[];
-  readonly sums: readonly RowSum[];
   readonly bytes: number;
   rows = 0;
-  readonly #positions: Positions;
-  #buffers: Float32Array[] = [];
+  readonly #options: RowJobOptions;
+  readonly #capacity: number;
+  #filling: Filling | null = null;
 
-  constructor(
-    sides: readonly Side[],
-    sums: readonly RowSum[],
-    positions: Positions,
-    bytes: number,
-  ) {
+  constructor(options: RowJobOptions) {
+    const { sides, columns, positions, bytes } = options;
+    this.#options = options;
+    this.#capacity = chunkRows(Math.max(...columns), positions.rows);
     this.sides = sides;
-    this.sums = sums;
-    this.bytes = bytes;
-    this.#positions = positions;
+    this.bytes = bytes + columns.reduce((sum, count) => sum + count * this.#capacity * 4, 0);
   }
 
   async add(batch: Batch): Promise<void> {
-    const { feeder } = this.#lead.opened;
-    const perSample = this.#positions.total / feeder.samples;
+    const { sides, positions, columns } = this.#options;
+    const [lead] = sides;
+    if (!lead) throw new Error("a job has a side");
+    const perSample = positions.total / lead.opened.feeder.samples;
     const from = Math.floor(batch.first * perSample);
     const to = Math.floor((batch.first + batch.count) * perSample);
-    const taken = this.sides.map((side) => {
+    const taken = sides.map((side, i) => {
       const tensor = tensorOf(batch, side);
       const matrix = matrixOf(side.source.view, tensor.shape);
-      if (!matrix) throw new NotMeasurable(`its shape is [${tensor.shape.join(", ")}]`);
+      if (matrix === null || matrix.columns !== columns[i])
+        throw new NotMeasurable(`its shape is [${tensor.shape.join(", ")}] for some sample`);
       return { matrix, numbers: batch.numbers(tensor) };
     });
-    const [a, b] = taken;
-    if (!a) throw new Error("a job has a side");
     const available = Math.min(...taken.map(({ matrix }) => matrix.rows));
     if (available === 0) return;
-    let which = positionsWithin(this.#positions, from, to);
+    let which = positionsWithin(positions, from, to);
     // A value that is the same for any batch counts for each sample.
     if (available < to - from) which = which.map((row) => row % available);
-    const step = Math.max(
-      1,
-      Math.min(which.length, Math.floor(CHUNK_VALUES / Math.max(1, a.matrix.columns))),
-    );
-    for (let at = 0; at < which.length; at += step) {
-      const count = Math.min(step, which.length - at);
-      const data = this.#gather(0, a, which, at, count);
-      const other = b ? this.#gather(1, b, which, at, count) : null;
-      for (const sum of this.sums) await sum.add({ data, other, count });
-      this.rows += count;
+    const filling = (this.#filling ??= {
+      sums: this.#options.makeSums(),
+      chunks: columns.map((count) => new Float32Array(count * this.#capacity)),
+      rows: 0,
+    });
+    for (let at = 0; at < which.length;) {
+      const count = Math.min(which.length - at, this.#capacity - filling.rows);
+      for (const [i, { matrix, numbers }] of taken.entries()) {
+        const chunk = filling.chunks[i]?.subarray(filling.rows * matrix.columns);
+        if (chunk) matrix.gather(numbers, which, at, at + count, chunk);
+      }
+      filling.rows += count;
+      at += count;
+      if (filling.rows === this.#capacity) await this.#sum(filling);
     }
   }
 
-  get #lead(): Side {
-    const [lead] = this.sides;
-    if (!lead) throw new Error("a job has a side");
-    return lead;
+  async #sum(filling: Filling): Promise<void> {
+    const [data, other = null] = filling.chunks;
+    if (!data) throw new Error("a job has a side");
+    for (const sum of filling.sums) await sum.add({ data, other, count: filling.rows });
+    this.rows += filling.rows;
+    filling.rows = 0;
   }
 
-  #gather(
-    index: number,
-    { matrix, numbers }: { readonly matrix: Matrix; readonly numbers: Numbers },
-    which: Float64Array,
-    at: number,
-    count: number,
-  ): Float32Array {
-    const need = count * matrix.columns;
-    let buffer = this.#buffers[index];
-    if (!buffer || buffer.length < need) this.#buffers[index] = buffer = new Float32Array(need);
-    matrix.gather(numbers, which, at, at + count, buffer);
-    return buffer;
+  async complete(): Promise<void> {
+    if (this.#filling && this.#filling.rows > 0) await this.#sum(this.#filling);
+  }
+  /** @throws NotMeasurable when no rows came */
+  answer(index: number): object {
+    const sum = this.#filling?.sums[index];
+    if (!sum || this.rows === 0) throw new NotMeasurable("it has no rows");
+    return sum.finish(this.rows);
+  }
+  free(): void {
+    this.#filling = null;
   }
 }

@@ -8,8 +8,10 @@ import {
   type State,
 } from "../../core/statistics.ts";
 import { engineErrors } from "../../shared/errors.ts";
+import type { Blas } from "../../shared/kernels.ts";
 import type { Task } from "../../shared/task.ts";
-import { collectNeeds, type Answer } from "./collect.ts";
+import type { Answer } from "./answering.ts";
+import { collectNeeds } from "./collect.ts";
 
 export interface StatisticsScene {
   /** Technique or analyzer that asks, for error texts. */
@@ -23,6 +25,7 @@ export interface StatisticsScene {
 export interface StatisticsOptions {
   /** 0 is all cores. */
   readonly threads: number;
+  readonly blas: Blas;
   /** For the sums and captured values of one pass. */
   readonly budgetBytes: number;
 }
@@ -67,13 +70,15 @@ export function openStatistics(scene: StatisticsScene, options: StatisticsOption
     const missing = needs.filter((need) => !answersFor(need).has(needKey(need)));
     if (missing.length === 0) return;
     const { models, seed } = scene;
-    const { answers } = await scene.withScratchFolder((folder) =>
-      collectNeeds(missing, { ...options, data, seed, models, folder }, task),
+    const homes = new Map(missing.map((need) => [needKey(need), answersFor(need)]));
+    await scene.withScratchFolder((folder) =>
+      collectNeeds(
+        missing,
+        { ...options, data, seed, models, folder },
+        (key, answer) => homes.get(key)?.set(key, answer),
+        task,
+      ),
     );
-    for (const need of missing) {
-      const answer = answers.get(needKey(need));
-      if (answer) answersFor(need).set(needKey(need), answer);
-    }
   }
   function inTurn(work: () => Promise<void>): Promise<void> {
     const done = working.then(work, work);

@@ -1,6 +1,8 @@
 /** Statistics over the rows of X: means, moments, Grams, rows themselves. f64 sums over f32 chunks. */
 import type { StatKind } from "../../core/statistics.ts";
 import { addCrossGram, addGram } from "../../kernels/gram.ts";
+import { block, mirrorUpper } from "../../kernels/linalg/matrix.ts";
+import type { Blas, MatrixF32, MatrixF64 } from "../../shared/kernels.ts";
 import { NotMeasurable } from "./elements.ts";
 import type { Matrix } from "./matrix.ts";
 
@@ -39,7 +41,13 @@ export function bytesOf(stat: RowStat, of: Layout, other: Layout | null, rows: n
   }
 }
 
-export function rowSum(stat: RowStat, of: Layout, other: Layout | null, rows: number): RowSum {
+export function rowSum(
+  stat: RowStat,
+  of: Layout,
+  other: Layout | null,
+  rows: number,
+  blas: Blas,
+): RowSum {
   switch (stat) {
     case "mean":
       return meanSum(of.columns, false);
@@ -48,9 +56,9 @@ export function rowSum(stat: RowStat, of: Layout, other: Layout | null, rows: nu
     case "moments":
       return momentsSum(of.columns);
     case "gram":
-      return gramSum(of);
+      return gramSum(of, blas);
     case "crossGram":
-      return crossGramSum(of, other ?? of);
+      return crossGramSum(of, other ?? of, blas);
     case "samples":
       return samplesSum(of.columns, rows);
   }
@@ -116,52 +124,63 @@ function momentsSum(columns: number): RowSum {
   };
 }
 
-function gramSum({ groups, k, columns }: Layout): RowSum {
-  const sums = Array.from({ length: groups }, () => new Float64Array(k * k));
+/** Below this the runtime's call costs more than the product. */
+const LEAST_BLAS = 24;
+
+/** Columns [from, from + k) of a chunk, as a matrix of their own. */
+function columnsOf(
+  data: Float32Array,
+  rows: number,
+  stride: number,
+  from: number,
+  k: number,
+): MatrixF32 {
+  const all = { rows, cols: stride, data: data.subarray(0, rows * stride) };
+  return k === stride ? all : block(all, 0, rows, from, from + k);
+}
+
+function gramSum({ groups, k, columns }: Layout, blas: Blas): RowSum {
+  const sums = Array.from({ length: groups }, (): MatrixF64 => ({
+    rows: k,
+    cols: k,
+    data: new Float64Array(k * k),
+  }));
   const mean = new Float64Array(columns);
   return {
-    add(chunk) {
+    async add(chunk) {
       addColumns(chunk, columns, mean, false);
-      sums.forEach((sum, group) => addGram(chunk.data, chunk.count, columns, group * k, k, sum));
+      const { data, count } = chunk;
+      for (const [group, sum] of sums.entries())
+        if (k < LEAST_BLAS) addGram(data, count, columns, group * k, k, sum.data);
+        else await blas.gram(columnsOf(data, count, columns, group * k, k), sum);
     },
     finish(rows) {
       const data = new Float32Array(groups * k * k);
       sums.forEach((sum, group) => {
-        scaled(sum, rows);
-        const out = data.subarray(group * k * k);
-        for (let i = 0; i < k; i++)
-          for (let j = i; j < k; j++) {
-            const value = sum[i * k + j] ?? 0;
-            out[i * k + j] = value;
-            out[j * k + i] = value;
-          }
+        mirrorUpper(sum);
+        data.set(scaled(sum.data, rows), group * k * k);
       });
       return { groups, k, data, mean: scaled(mean, rows) };
     },
   };
 }
 
-function crossGramSum(a: Layout, b: Layout): RowSum {
+function crossGramSum(a: Layout, b: Layout, blas: Blas): RowSum {
   const { groups } = a;
   const size = a.k * b.k;
   const sums = Array.from({ length: groups }, () => new Float64Array(size));
   return {
-    add({ data, other, count }) {
+    async add({ data, other, count }) {
       if (other === null) throw new Error("a cross-Gram has two sides");
-      sums.forEach((sum, group) =>
-        addCrossGram(
-          data,
-          a.columns,
-          group * a.k,
-          a.k,
-          other,
-          b.columns,
-          group * b.k,
-          b.k,
-          count,
-          sum,
-        ),
-      );
+      for (const [group, sum] of sums.entries()) {
+        const left = columnsOf(data, count, a.columns, group * a.k, a.k);
+        const right = columnsOf(other, count, b.columns, group * b.k, b.k);
+        if (Math.min(a.k, b.k) < LEAST_BLAS) addCrossGram(left, right, sum);
+        else {
+          const product = await blas.gemm(left, right, { transA: true });
+          for (let i = 0; i < size; i++) sum[i] = (sum[i] ?? 0) + (product.data[i] ?? 0);
+        }
+      }
     },
     finish(rows) {
       const data = new Float32Array(groups * size);

@@ -1,6 +1,7 @@
 /** Passes over the data: which jobs share one, so that the memory of each stays within the budget. */
 import type { Task } from "../../shared/task.ts";
-import { withNumbers, type Batch, type Job } from "./jobs.ts";
+import type { Answering } from "./answering.ts";
+import { withNumbers, type Job } from "./jobs.ts";
 import { pass, type Opened } from "./running.ts";
 
 /** Captured values of a batch: bigger batches are no faster and only take memory. */
@@ -47,10 +48,9 @@ function newBytes(wave: Wave, job: Job): number {
   return bytes;
 }
 
-/** @param add gives a job the batch it is for */
 export async function runWaves(
   waves: readonly Wave[],
-  add: (job: Job, batch: Batch) => Promise<void>,
+  answering: Pick<Answering, "add" | "complete">,
   task: Task,
 ): Promise<void> {
   for (const [i, wave] of waves.entries()) {
@@ -62,9 +62,10 @@ export async function runWaves(
       Math.max(1, Math.min(most, fits)),
       async (batch) => {
         const shared = withNumbers(batch);
-        for (const job of wave.jobs) await add(job, shared);
+        for (const job of wave.jobs) await answering.add(job, shared);
       },
       part(task, i / waves.length, (i + 1) / waves.length),
     );
+    for (const job of wave.jobs) await answering.complete(job);
   }
 }
