@@ -9,6 +9,7 @@ import { getHost } from "./host.ts";
 import "./pages/analysis.ts";
 import "./pages/data.ts";
 import "./pages/diff.ts";
+import "./pages/graph.ts";
 import "./pages/optimize.ts";
 import "./pages/summary.ts";
 import "./pages/tensors.ts";
@@ -18,7 +19,15 @@ import type { GoTo } from "./parts/page.ts";
 import { strings } from "./strings.ts";
 import { base } from "./styles.ts";
 
-const PAGES: readonly PageId[] = ["summary", "tensors", "data", "analysis", "optimize", "diff"];
+const PAGES: readonly PageId[] = [
+  "summary",
+  "graph",
+  "tensors",
+  "data",
+  "analysis",
+  "optimize",
+  "diff",
+];
 /** Pages that show a running job in the place where it was started. */
 const OWN_JOB_BAR: ReadonlySet<PageId> = new Set(["analysis", "optimize", "diff"]);
 const isPage = (value: unknown): value is PageId => PAGES.some((page) => page === value);
@@ -173,6 +182,8 @@ class Editor extends LitElement {
     switch (page) {
       case "summary":
         return html`<lathe-summary .state=${state} .active=${active}></lathe-summary>`;
+      case "graph":
+        return html`<lathe-graph .state=${state} .active=${active}></lathe-graph>`;
       case "tensors":
         return html`<lathe-tensors
           .state=${state}

@@ -4,6 +4,7 @@ import { formatCount, plural } from "../src/shared/format.ts";
 export const strings = {
   pages: {
     summary: "Summary",
+    graph: "Graph",
     tensors: "Tensors",
     data: "Data",
     analysis: "Analysis",
@@ -74,6 +75,60 @@ export const strings = {
     metadata: "Metadata",
     largest: "Largest tensors",
     allTensors: "All tensors",
+  },
+  graph: {
+    label: (title: string, nodes: number): string =>
+      `Graph of ${title}, ${plural(nodes, "node")}. Arrow keys move, Enter opens, slash searches.`,
+    noGraph: "A safetensors file holds tensors and no graph. See the Tensors page.",
+    empty: "This graph has no nodes.",
+    search: "Search nodes",
+    searchHint: "Name or operator",
+    hits: "Search results",
+    found: (total: number): string =>
+      total === 0 ? "No node found" : `${plural(total, "node")} found`,
+    path: "Place in the model",
+    main: "Main graph",
+    enter: (title: string): string => `Open ${title}`,
+    fold: "Fold blocks",
+    expandAll: "Expand all",
+    collapseAll: "Collapse all",
+    zoomIn: "Zoom in",
+    zoomOut: "Zoom out",
+    fit: "Fit",
+    zoom: "Zoom",
+    nodes: (nodes: number, constants: number): string =>
+      constants === 0
+        ? plural(nodes, "node")
+        : `${plural(nodes, "node")}, ${plural(constants, "constant")} folded in`,
+    colourBy: "Colour by",
+    noColour: "Nothing",
+    legend: (min: string, max: string): string => `From ${min} to ${max}`,
+    logarithmic: "logarithmic",
+    blocksShow: {
+      highest: "A block shows the highest figure inside it.",
+      lowest: "A block shows the lowest figure inside it.",
+    },
+    elsewhere: (rows: number): string => `${plural(rows, "row")} of the report not in this graph.`,
+    nothingColoured: "No row of this report names anything in this graph.",
+    stale: "Measured before the last change of the document.",
+    changedInside: (count: number): string => `${formatCount(count)} changed`,
+    changedOf: (count: string, all: string): string => `${count} of ${all} nodes changed`,
+    changed: { new: "new in this recipe", replaced: "changed by this recipe" },
+    kinds: { node: "", group: "", input: "Input ", output: "Output " },
+    holds: (kind: string, detail: string): string =>
+      kind === "node" ? `weight ${detail}` : detail,
+    connected: (inputs: number, outputs: number): string =>
+      `${plural(inputs, "input")}, ${plural(outputs, "output")}`,
+    hasBodies: (titles: string): string => `holds ${titles}`,
+    name: "Name",
+    weight: "Weight",
+    contents: "Holds",
+    output: "Output",
+    from: "From",
+    to: "To",
+    recipe: "Recipe",
+    openHint: "Double-click or Enter opens it.",
+    enterHint: "Double-click or Enter goes inside.",
   },
   tensors: {
     label: "Tensors",

@@ -18,6 +18,7 @@ import { apply, save } from "./jobs.ts";
 import { plan } from "./planQuestion.ts";
 import { dataPreview } from "./questions/dataPreview.ts";
 import { diffStructure } from "./questions/diffStructure.ts";
+import { graph, graphNames } from "./questions/graph.ts";
 import { node } from "./questions/node.ts";
 import { nodes } from "./questions/nodes.ts";
 import { summary } from "./questions/summary.ts";
@@ -58,6 +59,8 @@ function main(): void {
     plan: (p, task) => plan(p, env, task),
     dataPreview: (p, task) => dataPreview(p, env, task),
     diffStructure: (p, task) => diffStructure(p, env, task),
+    graph: (p, task) => graph(p, env, task),
+    graphNames: (p, task) => graphNames(p, env, task),
   };
   const jobs: Handlers<Jobs> = {
     apply: (p, task) => apply(tools, p, task),

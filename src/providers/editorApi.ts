@@ -101,6 +101,8 @@ export function editorApi(options: EditorApiOptions): Handlers<WebviewApi> {
     plan: forward("plan"),
     dataPreview: forward("dataPreview"),
     diffStructure: forward("diffStructure"),
+    graph: forward("graph"),
+    graphNames: forward("graphNames"),
     measureDiff: (p, task) =>
       host.measureDiff(
         { ...p, before: known.resolve(p.before), after: known.resolve(p.after) },

@@ -54,6 +54,8 @@ export function showFailedDocument(
     plan: fail,
     dataPreview: fail,
     diffStructure: fail,
+    graph: fail,
+    graphNames: fail,
     run: fail,
     analyze: fail,
     cancel: () => ({ cancelled: false }),

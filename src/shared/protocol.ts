@@ -3,6 +3,7 @@
  * engine; a missing handler does not compile. No weights: answers are at most 1 MB.
  */
 import type { Doc, Entry } from "./doc.ts";
+import type { GraphQueries } from "./graphView.ts";
 import type { Metric, Report, SizeRange, Skip } from "./report.ts";
 
 export interface IoView {
@@ -290,7 +291,7 @@ export interface DataPreview {
 }
 
 /** Questions about a document: quick, without onnxruntime. */
-export interface Queries {
+export interface Queries extends GraphQueries {
   summary(p: { doc: Doc }): Summary;
   tensors(p: {
     doc: Doc;
@@ -375,7 +376,7 @@ export type Selection =
   | { readonly kind: "tensor"; readonly graph: string; readonly name: string }
   | { readonly kind: "node"; readonly graph: string; readonly key: string };
 
-export type PageId = "summary" | "data" | "analysis" | "tensors" | "optimize" | "diff";
+export type PageId = "summary" | "graph" | "data" | "analysis" | "tensors" | "optimize" | "diff";
 
 export interface HostState {
   readonly doc: Doc;
@@ -452,6 +453,8 @@ export const QUERIES: { readonly [K in keyof Queries]: true } = {
   plan: true,
   dataPreview: true,
   diffStructure: true,
+  graph: true,
+  graphNames: true,
 };
 export const JOBS: { readonly [K in keyof Jobs]: true } = {
   apply: true,

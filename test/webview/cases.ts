@@ -18,7 +18,7 @@ export const tab = (page: Page, name: string) => page.getByRole("tab", { name, e
 /** Opens a page of the editor by its tab and waits for the panel. */
 export async function goTo(
   page: Page,
-  name: "Summary" | "Tensors" | "Data" | "Analysis" | "Optimize" | "Diff",
+  name: "Summary" | "Graph" | "Tensors" | "Data" | "Analysis" | "Optimize" | "Diff",
 ): Promise<void> {
   await tab(page, name).click();
   await page.locator(`lathe-${name.toLowerCase()}`).waitFor();

@@ -4,6 +4,8 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { build, type Plugin } from "esbuild";
 import { chromium, type BrowserContextOptions, type Page } from "playwright-core";
+import { decoderText } from "../helpers/graphs.ts";
+import { pageEngine } from "./engine.ts";
 import { themeCss, type Theme } from "./themes.ts";
 
 const ORIGIN = "http://lathe.test";
@@ -55,7 +57,11 @@ export interface OpenOptions {
   readonly theme?: Theme;
   readonly width?: number;
   readonly height?: number;
+  /** Path of an .onnx file or graph text, for the graph page. */
+  readonly model?: string;
 }
+
+const SMALL_MODEL = decoderText({ layers: 6 });
 
 export interface Lab {
   readonly webview: string;
@@ -75,8 +81,10 @@ export async function openLab(): Promise<Lab> {
   const install = (await import(
     pathToFileURL(path.resolve("test/workbench/install.mjs")).href
   )) as { findChromium(): string };
-  const [webview, fakeHost] = await Promise.all([
+  const engine = pageEngine();
+  const [webview, testable, fakeHost] = await Promise.all([
     bundle("webview/main.ts"),
+    bundle("test/webview/page/testMain.ts"),
     bundle("test/webview/page/fakeHost.ts"),
   ]);
   const browser = await chromium.launch({
@@ -106,16 +114,22 @@ export async function openLab(): Promise<Lab> {
       theme = "dark",
       width = 1100,
       height = 800,
+      model = SMALL_MODEL,
     } = {}) => {
       const page = await newPage({
         viewport: { width, height },
         reducedMotion: "reduce",
         ...(theme === "high-contrast" ? { forcedColors: "none" as const } : {}),
       });
+      await page.exposeFunction(
+        "askEngine",
+        async (method: string, params: Record<string, unknown>) =>
+          await engine.ask(model, method, params),
+      );
       const bodies: Readonly<Record<string, readonly [string, string]>> = {
         "/": ["text/html", PAGE(view)],
         "/theme.css": ["text/css", themeCss(theme)],
-        "/webview.js": ["text/javascript", webview],
+        "/webview.js": ["text/javascript", testable],
         "/fakeHost.js": ["text/javascript", fakeHost],
       };
       await page.route(`${ORIGIN}/**`, async (route) => {
@@ -151,6 +165,9 @@ export async function openLab(): Promise<Lab> {
     closePages: async () => {
       await Promise.all(browser.contexts().map((context) => context.close()));
     },
-    close: () => browser.close(),
+    close: async () => {
+      engine.close();
+      await browser.close();
+    },
   };
 }

@@ -46,6 +46,7 @@ export const summaryCases: Cases = {
     const page = await lab.open();
     await tab(page, "Summary").focus();
     await page.keyboard.press("ArrowRight");
+    await page.keyboard.press("ArrowRight");
     await page.keyboard.press("Enter");
     await page.getByRole("grid", { name: "Tensors" }).waitFor();
     assert.equal(await tab(page, "Tensors").getAttribute("aria-selected"), "true");

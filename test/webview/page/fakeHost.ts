@@ -5,15 +5,26 @@
 import { Cancelled, EngineError, engineErrors } from "../../../src/shared/errors.ts";
 import type { Entry } from "../../../src/shared/doc.ts";
 import type {
+  Answer,
   DiffMeasures,
   EvalResult,
   HostEvents,
   HostState,
+  Params,
+  Queries,
   TensorRow,
   WebviewApi,
 } from "../../../src/shared/protocol.ts";
 import { serve, type Handlers, type Port } from "../../../src/shared/wire.ts";
 import * as fake from "./fakeModel.ts";
+
+declare global {
+  /** The real engine in the test's process (test/webview/engine.ts). */
+  function askEngine<K extends keyof Queries>(
+    method: K,
+    params: Params<Queries, K>,
+  ): Promise<Answer<Queries, K>>;
+}
 
 const query = new URLSearchParams(location.search);
 const scenario = query.get("scenario") ?? "normal";
@@ -186,7 +197,7 @@ const handlers: Handlers<WebviewApi> = {
   },
   nodes: async (p) => {
     await answerTo("nodes", p);
-    return { total: 0, rows: [] };
+    return await askEngine("nodes", p);
   },
   node: async (p) => {
     await answerTo("node", p);
@@ -195,6 +206,14 @@ const handlers: Handlers<WebviewApi> = {
   dataPreview: async (p) => {
     await answerTo("dataPreview", p);
     return fake.dataPreview(p.doc.data ?? "", scenario === "pictures");
+  },
+  graph: async (p) => {
+    await answerTo("graph", p);
+    return await askEngine("graph", p);
+  },
+  graphNames: async (p) => {
+    await answerTo("graphNames", p);
+    return await askEngine("graphNames", p);
   },
   plan: async (p) => {
     await answerTo("plan", p);

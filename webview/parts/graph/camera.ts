@@ -1,0 +1,104 @@
+/** Which part of a picture is seen: pan, zoom, fit, and what to do when something must come into view. */
+import type { Camera } from "./paint.ts";
+
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+export interface Rect extends Size {
+  readonly x: number;
+  readonly y: number;
+}
+
+export const MIN_ZOOM = 0.01;
+export const MAX_ZOOM = 3;
+const MARGIN = 24;
+/** A picture that would be smaller than this when it fits is shown from its top instead. */
+const READABLE_ZOOM = 0.55;
+
+const clampZoom = (zoom: number): number => Math.min(MAX_ZOOM, Math.max(MIN_ZOOM, zoom));
+
+/** The whole picture in the middle of the view. */
+export function fit(picture: Size, view: Size): Camera {
+  const zoom = clampZoom(
+    Math.min(
+      1,
+      (view.width - 2 * MARGIN) / Math.max(1, picture.width),
+      (view.height - 2 * MARGIN) / Math.max(1, picture.height),
+    ),
+  );
+  return centred({ x: 0, y: 0, ...picture }, view, zoom);
+}
+
+/** Where a picture is first seen: all of it if that can be read, else its beginning. */
+export function start(picture: Size, view: Size, first: Rect | null): Camera {
+  const whole = fit(picture, view);
+  if (whole.zoom >= READABLE_ZOOM) return whole;
+  const zoom = clampZoom(
+    Math.max(READABLE_ZOOM, Math.min(1, (view.width - 2 * MARGIN) / Math.max(1, picture.width))),
+  );
+  const width = view.width / zoom;
+  const x = first ? first.x + first.width / 2 - width / 2 : 0;
+  // Nothing is gained by showing emptiness beside a narrow picture.
+  const narrow = picture.width <= width;
+  return { x: narrow ? (picture.width - width) / 2 : x, y: -MARGIN / zoom, zoom };
+}
+
+export const centred = (box: Rect, view: Size, zoom: number): Camera => ({
+  x: box.x + box.width / 2 - view.width / zoom / 2,
+  y: box.y + box.height / 2 - view.height / zoom / 2,
+  zoom,
+});
+
+/** Zoomed by a factor around a place of the view, which stays where it is. */
+export function zoomed(camera: Camera, factor: number, x: number, y: number): Camera {
+  const zoom = clampZoom(camera.zoom * factor);
+  return {
+    x: camera.x + x / camera.zoom - x / zoom,
+    y: camera.y + y / camera.zoom - y / zoom,
+    zoom,
+  };
+}
+
+/** Some of the picture stays in view, whatever is dragged. */
+export function kept(camera: Camera, picture: Size, view: Size): Camera {
+  const width = view.width / camera.zoom;
+  const height = view.height / camera.zoom;
+  const keep = (at: number, length: number, seen: number): number =>
+    Math.min(
+      length - Math.min(length, seen) * 0.2,
+      Math.max(at, -seen + Math.min(length, seen) * 0.2),
+    );
+  return {
+    ...camera,
+    x: keep(camera.x, picture.width, width),
+    y: keep(camera.y, picture.height, height),
+  };
+}
+
+/** Moves only if the box is outside the middle 80 % of the view; a frame counts by its upper edge. */
+export function following(camera: Camera, box: Rect, view: Size): Camera {
+  const width = view.width / camera.zoom;
+  const height = view.height / camera.zoom;
+  const inside = (at: number, length: number, from: number, seen: number): boolean =>
+    at >= from + seen * 0.1 && at + Math.min(length, seen * 0.5) <= from + seen * 0.9;
+  const seen =
+    inside(box.x, box.width, camera.x, width) && inside(box.y, box.height, camera.y, height);
+  if (seen) return camera;
+  const part = {
+    ...box,
+    width: Math.min(box.width, width * 0.8),
+    height: Math.min(box.height, height * 0.8),
+  };
+  return centred(part, view, camera.zoom);
+}
+
+/** On the way from one camera to another, `share` of it done: slow at both ends. */
+export function between(a: Camera, b: Camera, share: number): Camera {
+  const s = share * share * (3 - 2 * share);
+  return {
+    x: a.x + (b.x - a.x) * s,
+    y: a.y + (b.y - a.y) * s,
+    zoom: a.zoom * (b.zoom / a.zoom) ** s,
+  };
+}
