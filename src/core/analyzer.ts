@@ -50,6 +50,21 @@ export interface Drift {
     readonly better: "lower" | "higher";
   } | null;
   readonly samples: number;
+  /** In words, the samples it was measured on. */
+  readonly evidence: string;
+}
+
+/** A weight that a candidate stores in another way, against its old values. */
+export interface WeightError {
+  /** The tensor's name before. */
+  readonly name: string;
+  /** Label of the first node that uses it. */
+  readonly node: string;
+  /** Signal to error ratio of the values; null when they cannot be compared, with the reason. */
+  readonly sqnrDb: number | null;
+  readonly reason: string | null;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
 }
 
 /** Time of one operator in one inference, from the runtime's own profile. */
@@ -61,14 +76,26 @@ export interface OperatorTime {
 }
 
 export interface AnalyzeContext extends WorkContext {
-  /** What a candidate would change in the analyzed model: its units are the layers to try. */
-  plan(entry: Entry): Plan;
+  /**
+   * Reads techniques typed as "quantize.weightOnly bits=4", several separated by ";", or as JSON: an
+   * entry of a recipe or a list of them. @throws ParamError for what no technique is or has.
+   */
+  candidate(text: string): readonly Entry[];
+  /**
+   * What the last of `entries` would change in the analyzed model once the others are applied: its
+   * units are the layers to try.
+   */
+  plan(entries: readonly Entry[]): Promise<Plan>;
   /**
    * Applies `entries` to the analyzed model and runs both over the same samples (the search split).
    * The analyzed model's own outputs are computed once.
    * @throws EngineError `needs-data` without data.
    */
   drift(entries: readonly Entry[]): Promise<Drift>;
+  /**
+   * Applies `entries` and compares every weight with what became of it, number by number. No data.
+   */
+  weightErrors(entries: readonly Entry[]): Promise<readonly WeightError[]>;
   /** Mean time of every operator over `runs` inferences. */
   profile(runs: number): Promise<readonly OperatorTime[]>;
 }

@@ -8,10 +8,13 @@ import type { Answer, Jobs, Params } from "../shared/protocol.ts";
 import type { Report } from "../shared/report.ts";
 import type { Task } from "../shared/task.ts";
 import { planEntry } from "./compute.ts";
+import { parseCandidate } from "./candidate.ts";
 import { dataIdentity } from "./dataIdentity.ts";
+import { openDrift, type DriftMeter } from "./drift.ts";
 import type { Materialized } from "./env.ts";
 import type { JobTools } from "./jobs.ts";
 import { profile } from "./profile.ts";
+import { weightErrors } from "./weightErrors.ts";
 import { loadReport, reportKey, storeReport } from "./reportCache.ts";
 
 export function findAnalyzer(id: string): Analyzer {
@@ -101,23 +104,41 @@ export async function runAnalyzer(
       signal: task.signal,
       progress: (fraction, message) => task.progress(fraction * first, message),
     });
+  const quiet: Task = { ...rest, progress: () => {} };
   const timed = { yes: false };
+  let meter: DriftMeter | null = null;
   const context: AnalyzeContext = {
     ...place.context,
-    plan: (entry) => planEntry(state.model, entry).plan,
-    drift: () => Promise.reject(engineErrors.needsData(meta.id)),
+    plan: async (entries) => {
+      const last = entries.at(-1);
+      if (!last) return { units: [], skipped: [] };
+      const before = [...doc.recipe, ...entries.slice(0, -1)];
+      const { model } = await env.open({ ...doc, recipe: before }, quiet);
+      return planEntry(model, last).plan;
+    },
+    weightErrors: (entries) => weightErrors(env, doc, entries, quiet),
+    candidate: (text) => parseCandidate(meta.id, text),
+    drift: async (entries) => {
+      if (data === null) throw engineErrors.needsData(meta.id);
+      meter ??= await openDrift({ env, doc, data, limit, threads }, quiet);
+      return meter.of(entries, quiet);
+    },
     profile: (runs) => {
       timed.yes = true;
       return env.withScratchFolder((folder) =>
-        profile(state.model, { data, runs, threads, folder }, { ...rest, progress: () => {} }),
+        profile(state.model, { data, runs, threads, folder }, quiet),
       );
     },
   };
-  await context.checkpoint();
-  const report = await analyzer.run(state.model, params, context);
-  // Times are of this moment; everything else is a function of its key.
-  if (!timed.yes) storeReport(scratch, key, report);
-  return report;
+  try {
+    await context.checkpoint();
+    const report = await analyzer.run(state.model, params, context);
+    // Times are of this moment; everything else is a function of its key.
+    if (!timed.yes) storeReport(scratch, key, report);
+    return report;
+  } finally {
+    await (meter as DriftMeter | null)?.release();
+  }
 }
 
 const unfit = ({ meta }: Analyzer, { model }: Materialized): Report => ({

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { OperatorTime } from "../core/analyzer.ts";
-import { graphKey, nodeLabel, type Graph, type Model } from "../core/model.ts";
+import { graphKey, nodeLabel, type Graph, type GraphNode, type Model } from "../core/model.ts";
 import { openData } from "../data/open.ts";
 import { engineErrors } from "../shared/errors.ts";
 import type { HostTensor } from "../shared/hostTensor.ts";
@@ -44,7 +44,7 @@ export async function profile(
   options: ProfileOptions,
   task: Task,
 ): Promise<readonly OperatorTime[]> {
-  const { tagged, labels } = tag(model);
+  const { tagged, nodes } = tag(model);
   const file = path.join(options.folder, "profiled.onnx");
   const staged = await stageModel(
     tagged,
@@ -68,23 +68,47 @@ export async function profile(
   } finally {
     await session.release();
   }
-  return times(readTrace(options.folder), options.runs, labels);
+  return times(readTrace(options.folder), options.runs, (name, op) => labelOf(name, op, nodes));
 }
 
-const TAG = /lathe#(\d+)#/;
+interface Tagged {
+  readonly labels: readonly string[];
+  /** By output: the node that makes it. Names of different graphs may be the same; any will do. */
+  readonly makers: ReadonlyMap<string, { readonly node: GraphNode; readonly label: string }>;
+}
 
 /** Nodes under names of our own, since a model's may be empty or repeated; fusions keep them. */
-function tag(model: Model): { readonly tagged: Model; readonly labels: readonly string[] } {
+function tag(model: Model): { readonly tagged: Model; readonly nodes: Tagged } {
   const labels: string[] = [];
+  const makers = new Map<string, { node: GraphNode; label: string }>();
   const graphs = new Map<string, Graph>();
   for (const graph of model.graphs.values()) {
     const nodes = graph.nodes.map((node) => {
-      labels.push(nodeLabel(graph.path, node));
-      return { ...node, name: `lathe#${labels.length - 1}#` };
+      const label = nodeLabel(graph.path, node);
+      for (const output of node.outputs) makers.set(output, { node, label });
+      return { ...node, name: `lathe#${labels.push(label) - 1}#` };
     });
     graphs.set(graphKey(graph.path), { ...graph, nodes });
   }
-  return { tagged: { ...model, graphs }, labels };
+  return { tagged: { ...model, graphs }, nodes: { labels, makers } };
+}
+
+const TAG = /lathe#(\d+)#/;
+/** Operators in the blocked layout are named after the value they make: that of the last node merged in. */
+const BLOCKED = "_nchwc";
+/** Nodes that the runtime merges behind a convolution: normalization, addition, activation. */
+const MERGED = 4;
+
+/** Label of the file's node behind a name in the trace; the name itself where there is none. */
+function labelOf(name: string, op: string, { labels, makers }: Tagged): string {
+  const known = TAG.exec(name)?.[1];
+  if (known !== undefined) return labels[Number(known)] ?? name;
+  if (!name.endsWith(BLOCKED)) return name;
+  let maker = makers.get(name.slice(0, -BLOCKED.length));
+  const last = maker;
+  for (let hop = 0; maker && maker.node.op !== op && hop < MERGED; hop++)
+    maker = maker.node.inputs.map((input) => makers.get(input)).find((from) => from !== undefined);
+  return (maker?.node.op === op ? maker : last)?.label ?? name;
 }
 
 async function feedsFor(
@@ -104,10 +128,12 @@ function readTrace(folder: string): readonly TraceEvent[] {
   return JSON.parse(readFileSync(path.join(folder, name), "utf8")) as TraceEvent[];
 }
 
+const KERNEL = "_kernel_time";
+
 function times(
   events: readonly TraceEvent[],
   runs: number,
-  labels: readonly string[],
+  label: (name: string, op: string) => string,
 ): readonly OperatorTime[] {
   const starts = events
     .filter(({ cat, name }) => cat === "Session" && name === "model_run")
@@ -116,12 +142,9 @@ function times(
   const from = starts.at(-runs) ?? 0;
   const sums = new Map<string, { node: string; op: string; us: number }>();
   for (const { cat, name = "", ts = 0, dur = 0, args } of events) {
-    if (cat !== "Node" || !name.endsWith("_kernel_time") || ts < from) continue;
-    const known = TAG.exec(name)?.[1];
-    const node =
-      (known === undefined ? undefined : labels[Number(known)]) ??
-      name.slice(0, -"_kernel_time".length);
+    if (cat !== "Node" || !name.endsWith(KERNEL) || ts < from) continue;
     const op = args?.op_name ?? "";
+    const node = label(name.slice(0, -KERNEL.length), op);
     const key = `${name}\n${op}`;
     const sum = sums.get(key) ?? { node, op, us: 0 };
     sums.set(key, sum);

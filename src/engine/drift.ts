@@ -1,0 +1,99 @@
+/** How far changed models are from the one they were made from, on the search split. */
+import path from "node:path";
+import type { Drift } from "../core/analyzer.ts";
+import type { Model } from "../core/model.ts";
+import { openData } from "../data/open.ts";
+import { hasCalibration, searchSpan, type SampleSpan } from "../data/splits.ts";
+import type { Doc, Entry } from "../shared/doc.ts";
+import type { Task } from "../shared/task.ts";
+import { comparePaired, openReference, type PairedComparison, type Reference } from "./comparePaired.ts";
+import type { EngineEnv } from "./env.ts";
+import { createSession } from "./ort.ts";
+import { stageModel } from "./save.ts";
+import { variantOf } from "./variants.ts";
+
+export interface DriftScene {
+  readonly env: EngineEnv;
+  readonly doc: Doc;
+  readonly data: string;
+  /** At most so many samples; all of the search split when null. */
+  readonly limit: number | null;
+  /** 0 is all cores. */
+  readonly threads: number;
+}
+
+export interface DriftMeter {
+  of(entries: readonly Entry[], task: Task): Promise<Drift>;
+  ofModel(model: Model, task: Task): Promise<Drift>;
+  release(): Promise<void>;
+}
+
+/** Runs the document's model over the search split once and keeps its answers. */
+export async function openDrift(scene: DriftScene, task: Task): Promise<DriftMeter> {
+  const { env, doc, data, limit, threads } = scene;
+  const file = await env.fileFor(doc, task);
+  const split = hasCalibration(data) ? "calibration" : "evaluation";
+  const range = await rangeOf(file, data, split, limit);
+  const options = { range, threads, split } as const;
+  const reference: Reference = await openReference(file, data, options, task);
+  const evidence =
+    split === "calibration"
+      ? `${reference.samples} samples of ${data} that calibration does not use`
+      : `${reference.samples} samples of ${data}, which sets none aside for calibration`;
+  const ofModel = (model: Model, share: Task): Promise<Drift> =>
+    env.withScratchFolder(async (folder) => {
+      const variant = path.join(folder, "variant.onnx");
+      const staged = await stageModel(
+        model,
+        variant,
+        { externalData: "auto", overwrite: true, allowInput: false },
+        share,
+      );
+      await staged.commit();
+      return driftOf(await comparePaired(reference, variant, data, options, share), evidence);
+    });
+  return {
+    ofModel,
+    of: async (entries, share) => ofModel(await variantOf(env, doc, entries, share), share),
+    release: () => reference.release(),
+  };
+}
+
+async function rangeOf(
+  file: string,
+  data: string,
+  split: "calibration" | "evaluation",
+  limit: number | null,
+): Promise<SampleSpan> {
+  const session = await createSession(file, { threads: 1, optimization: "disabled" });
+  try {
+    const { count } = await openData(data, session, split);
+    return split === "calibration"
+      ? searchSpan(count, limit)
+      : { from: 0, to: Math.min(count, limit ?? count) };
+  } finally {
+    await session.release();
+  }
+}
+
+/** Figures that are NaN or infinite mean outputs that are. */
+function driftOf({ first, quality, samples }: PairedComparison, evidence: string): Drift {
+  return {
+    kl: first?.kl ?? null,
+    mse: first?.mse ?? NaN,
+    cosine: first?.cosine ?? NaN,
+    sqnrDb: first?.sqnrDb ?? NaN,
+    agreement: first?.agreement ?? null,
+    metric:
+      quality === null
+        ? null
+        : {
+            name: quality.before.metric,
+            before: quality.before.value,
+            after: quality.after.value,
+            better: quality.after.better,
+          },
+    samples,
+    evidence,
+  };
+}

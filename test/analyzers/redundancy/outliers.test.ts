@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import outliers from "../../../src/analyzers/redundancy/outliers.ts";
+import { ofHistogram, ofWeight } from "../../../src/analyzers/redundancy/lib/tails.ts";
+import { test } from "node:test";
+import { testAnalyzer, valueOf } from "../../helpers/analyzers.ts";
+import { gaussian } from "../../helpers/random.ts";
+
+testAnalyzer(outliers, [
+  {
+    name: "normal weights are not unusual: kurtosis 3",
+    model: `
+opset 17
+input x float32 [2, 64]
+w = float32 [64, 128] normal
+y = MatMul(x, w)
+output y float32 [2, 128]
+`,
+    check: (report) => {
+      assert.ok(Math.abs(valueOf(report, "y", "kurtosis")! - 3) < 0.3);
+      assert.match(report.findings[0]!, /No weight is unusual/);
+      assert.deepEqual(report.metrics.map(({ id }) => id), ["kurtosis", "tail", "imbalance"]);
+    },
+  },
+  {
+    name: "weights that are not finite, not float or tiny are left out, by name where it matters",
+    model: `
+opset 17
+input x float32 [2, 16]
+w = float32 [16, 16] nan
+t = float32 [16, 2] normal
+h = MatMul(x, w)
+y = MatMul(h, t)
+output y float32 [2, 2]
+`,
+    skips: { h: "NaN" },
+    check: (report) => assert.deepEqual(report.rows, []),
+  },
+]);
+
+test("tails of weights in closed form", () => {
+  // Twenty values of ±1 and one of 21: its own row, so its channel's too.
+  const values = Float32Array.from({ length: 64 }, (_, i) => (i % 2 === 0 ? 1 : -1));
+  values[63] = 21;
+  const shape = ofWeight(values, [8, 8], 0)!;
+  assert.equal(shape.imbalance, 21);
+  assert.equal(shape.tail, 21);
+  assert.equal(ofWeight(values, [8, 8], 1)!.imbalance, 21);
+  assert.ok(shape.kurtosis! > 30);
+  const uniform = Float32Array.from({ length: 4001 }, (_, i) => i - 2000);
+  assert.ok(Math.abs(ofWeight(uniform, [4001], 0)!.kurtosis! - 1.8) < 1e-3);
+  assert.equal(ofWeight(new Float32Array(64).fill(2), [8, 8], 0)!.kurtosis, null);
+  assert.equal(ofWeight(Float32Array.of(1, NaN), [2], 0), null);
+});
+
+test("tails of activations from a histogram", () => {
+  const samples = gaussian(50_000, 3);
+  const counts = new Float64Array(2048);
+  const [min, max] = [-8, 8];
+  for (const x of samples) counts[Math.floor(((x - min) / (max - min)) * 2048)]!++;
+  const sampled = { samples: 1, rows: 1, key: "" };
+  const shape = ofHistogram(
+    { ...sampled, min, max, counts, zeros: 0 },
+    { ...sampled, min: Float32Array.of(-1, -1, 0), max: Float32Array.of(1, 1, 30) },
+  );
+  assert.ok(Math.abs(shape.kurtosis! - 3) < 0.1);
+  assert.ok(Math.abs(shape.tail! - 8 / 3.29) < 0.15);
+  assert.equal(shape.imbalance, 30);
+});
