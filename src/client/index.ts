@@ -226,7 +226,8 @@ function removeStaging(folder: string, pid: number): void {
   for (const name of readdirSync(folder))
     if (left.test(name)) rmSync(path.join(folder, name), { recursive: true, force: true });
 }
-const isSave = (params: object): params is { readonly to: string } => "to" in params;
+const isSave = (params: object): params is { readonly to: string } =>
+  "to" in params && typeof params.to === "string";
 
 const isAborted = (signal: Signal | undefined): boolean => signal?.aborted === true;
 const isGone = (error: unknown): boolean =>

@@ -6,7 +6,12 @@ import { openData } from "../data/open.ts";
 import { hasCalibration, searchSpan, type SampleSpan } from "../data/splits.ts";
 import type { Doc, Entry } from "../shared/doc.ts";
 import type { Task } from "../shared/task.ts";
-import { comparePaired, openReference, type PairedComparison, type Reference } from "./comparePaired.ts";
+import {
+  comparePaired,
+  openReference,
+  type PairedComparison,
+  type Reference,
+} from "./comparePaired.ts";
 import type { EngineEnv } from "./env.ts";
 import { createSession } from "./ort.ts";
 import { stageModel } from "./save.ts";

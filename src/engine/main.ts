@@ -6,6 +6,8 @@ import path from "node:path";
 import type { EngineApi, Jobs, Queries } from "../shared/protocol.ts";
 import type { Task } from "../shared/task.ts";
 import { serve, type Handlers, type Port } from "../shared/wire.ts";
+import { explain } from "./advise/explain.ts";
+import { optimize } from "./advise/optimize.ts";
 import { analyze } from "./analyze.ts";
 import { bench } from "./bench.ts";
 import { diffMeasures, diffTensors } from "./diff.ts";
@@ -80,6 +82,8 @@ function main(): void {
     bench: async ({ docs, runs, threads, seed }, task) =>
       bench(await filesFor(env, docs, task), { runs, threads, seed }, task),
     analyze: (p, task) => analyze(tools, p, task),
+    optimize: (p) => optimize(tools, p),
+    explain: (p) => explain(tools, p),
     diffTensors: (p, task) => diffTensors(p, env, task),
     diffMeasures: (p, task) => diffMeasures(p, env, { threads: config.threads }, task),
   };

@@ -36,10 +36,15 @@ const isIndependent = ({ transform }: Entry): boolean =>
 async function fromWhole(
   env: EngineEnv,
   before: Doc,
-  { scope: _, ...whole }: Entry,
+  entry: Entry,
   scope: readonly string[],
   task: Task,
 ): Promise<Model | null> {
+  const whole: Entry = {
+    transform: entry.transform,
+    params: entry.params,
+    ...(entry.seed === undefined ? {} : { seed: entry.seed }),
+  };
   const { model } = await env.open(before, task);
   const all = await env.open({ ...before, recipe: [...before.recipe, whole] }, task);
   const change = all.changes.at(-1);

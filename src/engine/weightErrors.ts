@@ -20,10 +20,7 @@ export async function weightErrors(
   entries: readonly Entry[],
   task: Task,
 ): Promise<readonly WeightError[]> {
-  const before = await env.open(
-    { ...doc, recipe: [...doc.recipe, ...entries.slice(0, -1)] },
-    task,
-  );
+  const before = await env.open({ ...doc, recipe: [...doc.recipe, ...entries.slice(0, -1)] }, task);
   const after = await env.open({ ...doc, recipe: [...doc.recipe, ...entries] }, task);
   const users = firstUsers(before.model);
   const rows: WeightError[] = [];

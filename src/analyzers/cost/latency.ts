@@ -87,7 +87,10 @@ export default defineAnalyzer({
       rows,
       series: [],
       skipped: [],
-      data: ctx.data === null ? "seeded synthetic inputs, on this machine" : `the first sample of ${ctx.data}, on this machine`,
+      data:
+        ctx.data === null
+          ? "seeded synthetic inputs, on this machine"
+          : `the first sample of ${ctx.data}, on this machine`,
     };
   },
 });

@@ -12,7 +12,13 @@
  * Bondarenko 2021 (arXiv:2109.12948); Nagel 2019 (arXiv:1906.04721), section 3.
  */
 import { defineAnalyzer } from "../../core/analyzer.ts";
-import { nodeKey, nodeLabel, type GraphNode, type GraphPath, type Model } from "../../core/model.ts";
+import {
+  nodeKey,
+  nodeLabel,
+  type GraphNode,
+  type GraphPath,
+  type Model,
+} from "../../core/model.ts";
 import { useOf, type Need } from "../../core/statistics.ts";
 import { constantAt } from "../../core/weightForm.ts";
 import { elementCount } from "../../shared/dtype.ts";
@@ -112,7 +118,10 @@ export default defineAnalyzer({
         const [histogram, channels] = needsOf(layer);
         input = ofHistogram(await ctx.stat(histogram), await ctx.stat(channels));
       } else if (ctx.data !== null)
-        skipped.push({ name: layer.label, reason: "activations inside a subgraph are not captured" });
+        skipped.push({
+          name: layer.label,
+          reason: "activations inside a subgraph are not captured",
+        });
       rows.push({
         target: layer.label,
         values: [
@@ -159,8 +168,16 @@ function findings(rows: readonly ReportRow[]): readonly string[] {
     return found.length === 0 ? [] : [`${what}: ${named(found, column)}. ${next}`];
   };
   const all = [
-    ...say(0, "Weights with a heavy tail", "Smaller blocks, clipping by error, or 8 bit suit them."),
-    ...say(1, "Weights whose range few values set", "Clip by error instead of minimum and maximum."),
+    ...say(
+      0,
+      "Weights with a heavy tail",
+      "Smaller blocks, clipping by error, or 8 bit suit them.",
+    ),
+    ...say(
+      1,
+      "Weights whose range few values set",
+      "Clip by error instead of minimum and maximum.",
+    ),
     ...say(2, "Weights with unequal output channels", "Use per-channel scales, or equalize first."),
     ...say(3, "Inputs with a heavy tail", "Keep them float, or use percentile or entropy ranges."),
     ...say(4, "Inputs whose range few values set", "Use percentile or entropy ranges."),

@@ -91,7 +91,9 @@ function findings(sorted: readonly WeightError[], candidate: string): readonly s
           `${bad
             .slice(0, 3)
             .map(({ name }) => name)
-            .join(", ")} ${bad.length === 1 ? "is" : "are"} ${NOTABLE_DB} dB or more below the median: ${bad.length === 1 ? "it is" : "they are"} the first to keep in float or to give more bits.`,
+            .join(
+              ", ",
+            )} ${bad.length === 1 ? "is" : "are"} ${NOTABLE_DB} dB or more below the median: ${bad.length === 1 ? "it is" : "they are"} the first to keep in float or to give more bits.`,
         ]),
   ];
 }

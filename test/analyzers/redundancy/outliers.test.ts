@@ -18,7 +18,10 @@ output y float32 [2, 128]
     check: (report) => {
       assert.ok(Math.abs(valueOf(report, "y", "kurtosis")! - 3) < 0.3);
       assert.match(report.findings[0]!, /No weight is unusual/);
-      assert.deepEqual(report.metrics.map(({ id }) => id), ["kurtosis", "tail", "imbalance"]);
+      assert.deepEqual(
+        report.metrics.map(({ id }) => id),
+        ["kurtosis", "tail", "imbalance"],
+      );
     },
   },
   {

@@ -39,7 +39,10 @@ testAnalyzer(layerwise, [
       assert.ok(valueOf(report, "m", "sqnrDb")! > valueOf(report, "y", "sqnrDb")!);
       assert.ok(valueOf(report, "y", "agreement")! <= 1);
       assert.ok(valueOf(report, "y", "savedBytes")! > 0);
-      assert.ok(report.metrics.some(({ id }) => id === "metric"), "labels give a metric");
+      assert.ok(
+        report.metrics.some(({ id }) => id === "metric"),
+        "labels give a metric",
+      );
       assert.match(report.data!, /16 samples of .* that calibration does not use/);
       assert.match(report.findings.join(" "), /3 layers together/);
     },

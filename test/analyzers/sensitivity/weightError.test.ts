@@ -19,7 +19,10 @@ testAnalyzer(weightError, [
     model: MLP,
     params: { candidate: "quantize.weightOnly bits=4" },
     check: (report) => {
-      assert.deepEqual(report.rows.map(({ target }) => target), ["w", "v"]);
+      assert.deepEqual(
+        report.rows.map(({ target }) => target),
+        ["w", "v"],
+      );
       for (const target of ["w", "v"]) {
         const db = valueOf(report, target, "sqnrDb")!;
         assert.ok(db > 15 && db < 35, String(db));

@@ -47,11 +47,7 @@ export function ofWeight(
   };
 }
 
-function channelMaxima(
-  values: Float32Array,
-  shape: readonly number[],
-  axis: number,
-): Float64Array {
+function channelMaxima(values: Float32Array, shape: readonly number[], axis: number): Float64Array {
   const channels = shape[axis] ?? 1;
   const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
   const maxima = new Float64Array(channels);
@@ -99,11 +95,7 @@ export function ofHistogram(histogram: Histogram, channels: ChannelRange): Shape
   };
 }
 
-function magnitudeAt(
-  counts: Float64Array,
-  centre: (i: number) => number,
-  total: number,
-): number {
+function magnitudeAt(counts: Float64Array, centre: (i: number) => number, total: number): number {
   const order = Array.from(counts, (_, i) => i).sort(
     (a, b) => Math.abs(centre(a)) - Math.abs(centre(b)),
   );
