@@ -7,6 +7,7 @@ import graph_foldBatchNorm from "./graph/foldBatchNorm.ts";
 import graph_upgradeOpset from "./graph/upgradeOpset.ts";
 import lowrank_svd from "./lowrank/svd.ts";
 import quantize_float16 from "./quantize/float16.ts";
+import quantize_static from "./quantize/static.ts";
 import quantize_weightOnly from "./quantize/weightOnly.ts";
 import share_deduplicate from "./share/deduplicate.ts";
 
@@ -18,6 +19,7 @@ export const transforms: readonly Transform[] = [
   graph_upgradeOpset,
   lowrank_svd,
   quantize_float16,
+  quantize_static,
   quantize_weightOnly,
   share_deduplicate,
 ];

@@ -23,6 +23,7 @@ const BOUNDS: Readonly<
   "graph.clean": { text: { loss: 0.0002, bytes: 1 }, images: { loss: 0.002, bytes: 1.01 } },
   "lowrank.svd": { text: { loss: 0.014, bytes: 0.82 }, images: { loss: 0.005, bytes: 1 } },
   "quantize.float16": { text: { loss: 0.001, bytes: 0.55 }, images: { loss: 0.005, bytes: 0.6 } },
+  "quantize.static": { text: { loss: 0.01, bytes: 0.5 }, images: { loss: 0.02, bytes: 0.5 } },
   "quantize.weightOnly": {
     text: { loss: 0.008, bytes: 0.25 },
     images: { loss: 0.01, bytes: 1.01 },
@@ -65,7 +66,15 @@ for (const recipe of readdirSync(RECIPES).sort()) {
         const { file, metric, value } = MODELS[name];
         const input = path.resolve(`examples/${name}/${file}`);
         const output = path.join(here.folder, `${name}.${id}.onnx`);
-        const applied = await json("apply", input, path.resolve(RECIPES, recipe), "-o", output);
+        const applied = await json(
+          "apply",
+          input,
+          path.resolve(RECIPES, recipe),
+          "-o",
+          output,
+          "--data",
+          path.resolve(`examples/${name}/dataset.json`),
+        );
         assert.equal(applied["verified"], true);
         assert.ok(existsSync(`${output}.lathe.json`));
         const ratio = statSync(output).size / statSync(input).size;

@@ -38,6 +38,7 @@ import { hostData, toNumbers, type HostTensor } from "../../src/shared/hostTenso
 import { readParams } from "../../src/shared/params.ts";
 import type { Signal, Task } from "../../src/shared/task.ts";
 import techniques from "../../src/shared/techniques.json" with { type: "json" };
+import { writeCalibration } from "./calibration.ts";
 import { nodesAsText, onnxFromText, safetensorsFromText, tensorsAsText } from "./graphText.ts";
 import { gaussian, randomSource } from "./random.ts";
 
@@ -66,6 +67,8 @@ export interface Case {
   readonly below?: number;
   /** Size of symbolic dimensions. Default 3. */
   readonly symbol?: number;
+  /** Calibration samples, for a technique that uses data. Default 16. */
+  readonly samples?: number;
   /** Looks at the result itself. */
   readonly check?: (model: Model, change: Change) => void;
 }
@@ -112,7 +115,16 @@ async function runCase(technique: Transform, one: Case, folder: string): Promise
     params: one.params ?? {},
     ...(one.scope ? { scope: one.scope } : {}),
   };
-  const doc: Doc = { base, recipe: [entry] };
+  const options = {
+    samples: one.samples ?? 16,
+    symbol: one.symbol ?? 3,
+    below: one.below ?? 4,
+  };
+  const data: Pick<Doc, "data"> =
+    technique.meta.data === "none" || format !== "onnx"
+      ? {}
+      : { data: await writeCalibration(file, folder, options) };
+  const doc: Doc = { base, recipe: [entry], ...data };
 
   const { plan } = planEntry(unreadable(openModel(file)), entry);
   assert.equal(new Set(plan.units.map((u) => u.name)).size, plan.units.length, "unit names repeat");
@@ -137,7 +149,7 @@ async function runCase(technique: Transform, one: Case, folder: string): Promise
 
   // On the saved file, not on the model in memory: what was written is what counts.
   const saved = { path: result, fingerprint: fingerprint(result) };
-  const second = env.open({ base: saved, recipe: [entry] });
+  const second = env.open({ base: saved, recipe: [entry], ...data });
   // With a scope, what is left over is outside it.
   if (one.scope && planEntry(openModel(result), { ...entry, scope: ["*"] }).plan.units.length > 0)
     await assert.rejects(second, ParamError);

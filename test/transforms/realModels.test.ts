@@ -16,6 +16,7 @@ import { verifyModel } from "../../src/engine/verify.ts";
 import { loadKernels } from "../../src/engine/wasm.ts";
 import type { Doc, Entry } from "../../src/shared/doc.ts";
 import { transforms } from "../../src/transforms/index.ts";
+import { writeCalibration } from "../helpers/calibration.ts";
 
 const SHARED = "../shared/models";
 /** One of each kind: token model, branches, recurrent, already quantized, IR 3, folding cap. */
@@ -57,11 +58,18 @@ async function applied(
       computing: createComputing(1),
     });
     const base = (of: string): Doc["base"] => ({ path: of, fingerprint: fingerprint(of) });
-    const doc: Doc = { base: base(path.resolve(file)), recipe };
+    const needs = recipe.some(
+      (e) => transforms.find((t) => t.meta.id === e.transform)?.meta.data !== "none",
+    );
+    const data: Pick<Doc, "data"> =
+      needs && file.endsWith(".onnx")
+        ? { data: await writeCalibration(file, folder, { samples: 4, symbol: 8, below: 4 }) }
+        : {};
+    const doc: Doc = { base: base(path.resolve(file)), recipe, ...data };
     const { model, changes } = await env.open(doc);
     const added = changes.reduce((sum, c) => sum + c.bytesAfter - c.bytesBefore, 0);
     const result = await env.fileFor(doc);
-    const second = await env.open({ base: base(result), recipe });
+    const second = await env.open({ base: base(result), recipe, ...data });
     const again = second.changes.flatMap((change) => change.units.map((unit) => unit.name));
     await check({ model, file: result, again, added });
   } finally {

@@ -34,7 +34,7 @@ export interface Weight {
   readonly keptBy: string | null;
 }
 
-interface Source {
+export interface Source {
   readonly graph: Graph;
   readonly name: string;
   readonly tensor: Tensor;
@@ -120,7 +120,7 @@ function siteOf(
   return { source, site };
 }
 
-const QUANTIZED_OPS: ReadonlySet<string> = new Set([
+export const QUANTIZED_OPS: ReadonlySet<string> = new Set([
   "MatMulNBits",
   "MatMulBnb4",
   "GatherBlockQuantized",
@@ -155,7 +155,7 @@ function refuseOther(scope: ScopeIndex, path: GraphPath, node: GraphNode): strin
 
 /** Smaller constants are masks, scales or position tables rather than weights. */
 const MIN_WEIGHT_BYTES = 1024;
-const weightLike = (tensor: Tensor | undefined): boolean =>
+export const weightLike = (tensor: Tensor | undefined): boolean =>
   tensor !== undefined &&
   tensor.dtype.kind === "float" &&
   tensor.shape.length >= 2 &&
@@ -193,7 +193,7 @@ function refuseGemm(
 }
 
 /** The tensor behind a name, through Identity and matrix Transpose nodes. */
-function sourceOf(scope: ScopeIndex, path: GraphPath, name: string): Source | null {
+export function sourceOf(scope: ScopeIndex, path: GraphPath, name: string): Source | null {
   let at = { path, name };
   let transposed = false;
   // Bounded: a cycle is not a valid graph but must not hang.
