@@ -6,6 +6,7 @@ import type {
   HostState,
   NodeView,
   Selection,
+  TargetFigures,
   TensorRow,
   TensorStats,
 } from "../src/shared/protocol.ts";
@@ -17,7 +18,15 @@ import { breakableName, nameStyles, nameView } from "./parts/name.ts";
 import { docKey } from "./parts/page.ts";
 import { Question } from "./parts/question.ts";
 import { recipeStyles, recipeView } from "./parts/recipeView.ts";
+import { seriesStyles } from "./parts/seriesChart.ts";
+import {
+  actionList,
+  targetFigures,
+  targetFiguresStyles,
+  techniquesFor,
+} from "./parts/targetFigures.ts";
 import { statsOrState, tensorFacts } from "./parts/tensorDetail.ts";
+import { operatorDoc } from "./operatorDocs.ts";
 import { strings } from "./strings.ts";
 import { base, facts } from "./styles.ts";
 
@@ -33,6 +42,8 @@ class Inspector extends LitElement {
     chartStyles,
     recipeStyles,
     ioStyles,
+    seriesStyles,
+    targetFiguresStyles,
     css`
       :host {
         display: block;
@@ -66,6 +77,7 @@ class Inspector extends LitElement {
   readonly #row = new Question<TensorRow | null>(this);
   readonly #stats = new Question<TensorStats>(this);
   readonly #node = new Question<NodeView>(this);
+  readonly #figures = new Question<{ readonly figures: readonly TargetFigures[] }>(this);
   #state: HostState | null = null;
   #failure: Failure | null = null;
 
@@ -96,6 +108,7 @@ class Inspector extends LitElement {
     const { doc } = this.#state;
     const { client } = this.#host;
     const key = docKey(doc) + JSON.stringify(selection);
+    this.#askFigures(key, selection);
     if (selection.kind === "node") {
       const { graph, key: node } = selection;
       this.#node.ask(
@@ -120,6 +133,36 @@ class Inspector extends LitElement {
       },
       false,
     );
+  }
+
+  /** Reports are about nodes or about tensors: the selected one, what it uses and what uses it. */
+  #askFigures(key: string, selection: Selection): void {
+    const targets = this.#targets(selection);
+    this.#figures.ask(
+      JSON.stringify([key, targets, this.#state?.reports]),
+      (signal) => this.#host.client.call("figures", { targets }, { signal }),
+      false,
+    );
+  }
+
+  #targets(selection: Selection): readonly string[] {
+    if (selection.kind === "tensor") return [selection.name, ...(this.#row.value?.usedBy ?? [])];
+    const node = this.#node.value;
+    return [node?.label ?? selection.key, ...(node?.tensors.map(({ name }) => name) ?? [])];
+  }
+
+  #reported(selection: Selection, op: string | null): TemplateResult {
+    const format = /\.onnx$/i.test(this.#state?.title ?? "") ? "onnx" : "safetensors";
+    const only = this.#targets(selection);
+    return html`<h3>${text.figures}</h3>
+      ${targetFigures(this.#figures.value?.figures ?? [])}
+      ${
+        op === null
+          ? nothing
+          : actionList(techniquesFor(op, format), (technique) => {
+              void this.#host.client.call("openTechnique", { technique, only });
+            })
+      }`;
   }
 
   protected override render(): TemplateResult {
@@ -153,7 +196,8 @@ class Inspector extends LitElement {
           ? nothing
           : html`<h3>${strings.stats.title}</h3>
               ${statsOrState(this.#stats)}`
-      }`;
+      }
+      ${state.selection ? this.#reported(state.selection, null) : nothing}`;
   }
 
   #nodeView(state: HostState): TemplateResult {
@@ -168,6 +212,7 @@ class Inspector extends LitElement {
         <dt>${text.domain}</dt>
         <dd class="mono">${value.domain === "" ? strings.summary.defaultDomain : value.domain}</dd>
       </dl>
+      ${operatorDoc(value.op) === null ? nothing : html`<p>${operatorDoc(value.op)}</p>`}
       ${this.#made(value.change, state)}
       <h3>${text.attributes}</h3>
       ${
@@ -192,7 +237,8 @@ class Inspector extends LitElement {
               <ul class="io">
                 ${value.tensors.map((tensor) => this.#weight(tensor))}
               </ul>`
-      }`;
+      }
+      ${state.selection ? this.#reported(state.selection, value.op) : nothing}`;
   }
 
   #weight(tensor: TensorRow): TemplateResult {

@@ -1,5 +1,7 @@
-/** Every text of the pages, in one place. */
+/** Every text of the pages, in one place; long pages have theirs in `words/`. */
 import { formatCount, plural } from "../src/shared/format.ts";
+import { analysis } from "./words/analysis.ts";
+import { data } from "./words/data.ts";
 
 export const strings = {
   pages: {
@@ -151,97 +153,8 @@ export const strings = {
     inline: (file: string): string => `${file}, among the graph`,
     unsaved: "not in the file yet: it is written when the model is saved",
   },
-  data: {
-    title: "Data",
-    none: "No data is chosen for this model.",
-    noneWhy:
-      "Labelled data lets Lathe measure accuracy before and after; calibration data is what static quantization, pruning and activation-aware techniques look at. It stays on this machine.",
-    choose: "Choose data…",
-    change: "Choose other data…",
-    forget: "Use no data",
-    reload: "Read again",
-    reading: "Reading the first samples…",
-    file: "Data",
-    task: "Task",
-    noTask: "not said: usable for calibration and benchmarks only",
-    metric: "Metric",
-    count: "To evaluate on",
-    samples: (count: number): string => plural(count, "sample"),
-    unlabelled: "no labels and no expected outputs: nothing to measure against",
-    calibration: "For calibration",
-    noCalibration: "none",
-    input: (name: string): string => `Input “${name}”`,
-    asModel: "The first samples as the model gets them, after all steps.",
-    sample: "Sample",
-    label: "Label",
-    range: "Range",
-    mean: "Mean",
-    values: "First values",
-    more: (count: number): string => `… ${formatCount(count)} in all`,
-    picture: (index: number): string => `Picture of sample ${index}`,
-    form: "Write a dataset.json",
-    formWhy:
-      "For arrays and folders of pictures: which file feeds which input, and how stored values become what the model takes. Lathe writes the file; you can edit it afterwards with completion.",
-    kind: "Evaluation samples",
-    kinds: { file: "array (.npy)", folder: "folder of pictures with labels.csv" },
-    browse: "Browse…",
-    path: "File or folder",
-    channels: "Channels",
-    layout: "Layout",
-    scale: "× scale",
-    meanField: "− mean",
-    stdField: "÷ std",
-    listHint: "one number, or one for each channel: 0.485, 0.456, 0.406",
-    reshape: "Shape of a sample",
-    reshapeHint: "leave empty to keep it; 784, 1",
-    calibrationField: "Calibration samples",
-    labelsField: "Labels",
-    taskField: "Task",
-    asStored: "as stored",
-    write: "Write dataset.json…",
-    wrongList: "Numbers separated by commas.",
-    wrongNumber: "A number.",
-    missing: "Choose the samples first.",
-    dismissed: "Nothing was written.",
-  },
-  analysis: {
-    analyzers: "Analyzers",
-    families: {
-      sensitivity: "Sensitivity",
-      redundancy: "Redundancy",
-      cost: "Cost",
-    } as Readonly<Record<string, string>>,
-    none: "No analyzer applies to this format.",
-    choose:
-      "Choose an analyzer to see what costs, what is sensitive and what is redundant, or look at everything that needs no data.",
-    overview: "Analyze without data",
-    details: "Details",
-    run: "Analyze",
-    running: "Analyzing…",
-    dataMissing: "This analyzer needs data.",
-    usedData: (data: string | null, need: string): string =>
-      need === "none"
-        ? ""
-        : data === null
-          ? "Without data; with data it tells more."
-          : `With ${data}`,
-    runOf: "Run",
-    findings: "Findings",
-    noFindings: "Nothing stands out.",
-    noData: "From the weights and the graph alone.",
-    measuredOn: (data: string): string => `Measured on ${data}`,
-    target: "Layer or tensor",
-    table: "Figures of the report",
-    colourBy: "Figure",
-    showInGraph: "Colour the graph by it",
-    heatMap: (runs: number): string => `Heat map: layers × ${runs} runs`,
-    charts: "Charts",
-    moreCharts: (count: number): string =>
-      `${plural(count, "more chart")}: select a row of the table to see its own.`,
-    vertical: (low: string, high: string): string => `vertical: ${low} to ${high}`,
-    chartLabel: (title: string, target: string, low: string, high: string, n: number): string =>
-      `${title}${target === "" ? "" : `, ${target}`}: ${n} points from ${low} to ${high}.`,
-  },
+  data,
+  analysis,
   stats: {
     title: "Statistics",
     values: "Values",
@@ -442,6 +355,9 @@ export const strings = {
     },
     unchanged: "As in the file.",
     gone: "This tensor is not in the document any more.",
+    figures: "From reports",
+    noFigures: "No report says anything about it yet: the Analysis page makes them.",
+    actions: "What can be done to it",
   },
   report: {
     title: "Report",

@@ -26,6 +26,7 @@ export interface PanelOptions {
   readonly withStatus: <T>(title: string, work: () => Promise<T>) => Promise<T>;
   readonly onChangedOnDisk: () => void;
   readonly onSelect: (selection: Selection | null) => boolean;
+  readonly onShow: (show: Show) => void;
   readonly selection: () => Selection | null;
   readonly saved: () => Promise<void>;
   readonly rememberData: (data: string | undefined) => void;
@@ -71,6 +72,7 @@ export function connectPage(
         document.readOnly === null && document.diskState() === "changed"
           ? engineErrors.changedOnDisk(document.path).failure
           : null,
+      reports: document.reports,
       selection: options.selection(),
     };
   };
@@ -134,6 +136,11 @@ function hostApi(
       });
       const title = CATALOG.find(({ id }) => id === checked.transform)?.title ?? checked.transform;
       return { applied: await options.withStatus(title, () => document.run(checked)) };
+    },
+    figures: ({ targets }) => ({ figures: document.figures(targets) }),
+    openTechnique({ technique, only }) {
+      options.onShow({ page: "optimize", technique, only, compareWith: null });
+      return { shown: true };
     },
     async analyze({ calls }, task) {
       if (!vscode.workspace.isTrusted) throw engineErrors.untrusted();

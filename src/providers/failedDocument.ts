@@ -58,6 +58,8 @@ export function showFailedDocument(
     graphNames: fail,
     run: fail,
     analyze: fail,
+    figures: fail,
+    openTechnique: fail,
     cancel: () => ({ cancelled: false }),
     pickCompare: fail,
     pickData: fail,

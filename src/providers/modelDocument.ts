@@ -14,6 +14,7 @@ import { Cancelled, engineErrors, LatheError } from "../shared/errors.ts";
 import type { Report } from "../shared/report.ts";
 import type {
   AnalyzerCall,
+  TargetFigures,
   ApplyResult,
   DiffMeasures,
   SaveResult,
@@ -24,8 +25,9 @@ import type { CallOptions } from "../shared/wire.ts";
 import type { Disposable } from "./disposable.ts";
 import type { Engine } from "./engine.ts";
 import { fileStateOf, sameFileState, statFile, type FileState } from "./fileState.ts";
+import { ReportShelf } from "./reportShelf.ts";
 import { JobSlot, type RunningJob } from "./jobSlot.ts";
-import { removeRecipeFile, sameRecipe } from "./recipe.ts";
+import { docKey, removeRecipeFile, sameRecipe } from "./recipe.ts";
 
 /** One undoable change, as `onDidChangeCustomDocument` wants it. */
 export interface DocumentEdit {
@@ -80,6 +82,7 @@ export class ModelDocument implements CustomDocument {
   #disk: DiskState;
   /** Raised when the base is replaced by other content: older edits mean nothing any more. */
   #generation = 0;
+  readonly #reports = new ReportShelf();
   readonly #jobs = new JobSlot(() => this.#changed());
   #wroteRecipeFile = false;
 
@@ -223,7 +226,18 @@ export class ModelDocument implements CustomDocument {
     const answer = await this.#jobs.run(p.title, signal, (options) =>
       this.#engine.job("analyze", { doc: this.doc, calls: p.calls, limit: null }, options),
     );
+    this.#reports.add(docKey(this.doc), answer.reports);
+    this.#changed();
     return answer.reports;
+  }
+
+  /** Counts the changes of what `figures` can say. */
+  get reports(): number {
+    return this.#reports.version;
+  }
+  /** What reports on the document as it is now say about any of these layers or tensors. */
+  figures(targets: readonly string[]): readonly TargetFigures[] {
+    return this.#reports.figures(docKey(this.doc), targets);
   }
 
   cancel(): boolean {

@@ -166,6 +166,7 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
         this.refresh(open);
         return onSelect(open);
       },
+      onShow: (show) => void this.show(document.uri, show),
       selection: () => open.selection,
       saved: () => open.saving,
       rememberData: (data) => void context.workspaceState.update(dataKey(document.path), data),

@@ -4,7 +4,7 @@
  */
 import type { Doc, Entry } from "./doc.ts";
 import type { GraphQueries } from "./graphView.ts";
-import type { Metric, Report, SizeRange, Skip } from "./report.ts";
+import type { Metric, Report, Series, SizeRange, Skip } from "./report.ts";
 
 export interface IoView {
   readonly name: string;
@@ -468,6 +468,10 @@ export interface HostApi {
   ready(p: Record<string, never>): HostState;
   /** Applies an entry to the document of this editor, as an undoable edit. */
   run(p: { entry: Entry }): { applied: ApplyResult | null };
+  /** What the reports made on the document as it is now say about one of these targets. */
+  figures(p: { targets: readonly string[] }): { figures: readonly TargetFigures[] };
+  /** Shows a technique in the editor, limited to the units of these names where it has any. */
+  openTechnique(p: { technique: string; only: readonly string[] }): { shown: boolean };
   /** Runs analyzers on the document of this editor. */
   analyze(p: { calls: readonly AnalyzerCall[] }): { reports: readonly Report[] };
   cancel(p: Record<string, never>): { cancelled: boolean };
@@ -496,6 +500,14 @@ export interface HostApi {
   openFile(p: { path: string }): { opened: boolean };
 }
 
+/** One report's row for a layer or tensor, with its own series. */
+export interface TargetFigures {
+  readonly analyzer: string;
+  readonly metrics: readonly Metric[];
+  readonly values: readonly (number | null)[];
+  readonly series: readonly Series[];
+}
+
 export type Selection =
   | { readonly kind: "tensor"; readonly graph: string; readonly name: string }
   | { readonly kind: "node"; readonly graph: string; readonly key: string };
@@ -519,9 +531,13 @@ export interface HostState {
   readonly show: {
     readonly page: PageId;
     readonly technique: string | null;
+    /** Names of units to choose, all others left out; absent or empty for every unit. */
+    readonly only?: readonly string[];
     readonly compareWith: Doc | null;
   } | null;
   readonly failure: import("./errors.ts").Failure | null;
+  /** Raised with every report that is made or grows old. */
+  readonly reports: number;
   /** What the inspector panel shows; the last `select` of the active editor. */
   readonly selection: Selection | null;
 }

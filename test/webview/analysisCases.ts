@@ -73,4 +73,39 @@ export const analysisCases: Cases = {
       async () => (await page.getByTestId("overview-report").count()) === 0,
     );
   },
+
+  "the inspector tells what a node does, what reports say of it and what can be done": async (
+    lab,
+  ) => {
+    const page = await lab.open({ view: "inspector", scenario: "plainNode", width: 360 });
+    await page.getByText("Matrix product over the last two axes").waitFor();
+    const figures = page.getByTestId("figures");
+    await figures.getByText("Layers one at a time").waitFor();
+    assert.match(await figures.innerText(), /KL\s+0\.0001600\s+SQNR\s+44\.0 dB/);
+    assert.equal(await figures.getByTestId("series").count(), 1);
+    assert.deepEqual(await lab.axe(page), []);
+    await lab.screenshot(page, "inspector-figures");
+    await page
+      .getByTestId("actions")
+      .getByRole("button", { name: "Weight-only quantization…" })
+      .click();
+    await until("the editor is asked to show it", async () =>
+      (await calls(page)).some(
+        ({ method, params }) =>
+          method === "openTechnique" &&
+          params["technique"] === "quantize.weightOnly" &&
+          (params["only"] as string[]).includes("/encoder/layer.3/intermediate/dense/MatMul"),
+      ),
+    );
+  },
+
+  "a technique opened for one layer leaves all others out": async (lab) => {
+    const page = await lab.open();
+    await page.getByTestId("facts").waitFor();
+    await page.evaluate(
+      `fakeHost.emit({ show: { page: "optimize", technique: "quantize.weightOnly", compareWith: null,
+        only: ["encoder.layer.3.intermediate.dense.weight"] } })`,
+    );
+    await page.getByTestId("units").getByText("1 of 117 units chosen").waitFor();
+  },
 };

@@ -52,6 +52,8 @@ class OptimizePage extends Page {
   #drafts: Record<string, ParamValues> =
     (this.host.recall("optimize.drafts", isRecord) as Record<string, ParamValues> | null) ?? {};
   #excluded: ReadonlySet<string> = new Set();
+  /** Units that were asked for by name, until the plan that knows them is there. */
+  #only: readonly string[] = [];
   #planned: Entry | null = null;
   #applied: Applied | null = null;
   #dismissed = false;
@@ -89,17 +91,31 @@ class OptimizePage extends Page {
     this.requestUpdate();
   }
 
+  /** Leaves out all units but those asked for, once they are known. */
+  #limit(plan: PlanView): void {
+    const wanted = new Set(this.#only);
+    this.#only = [];
+    const others = plan.units.map(({ name }) => name).filter((name) => !wanted.has(name));
+    if (others.length < plan.units.length) this.#excluded = new Set(others);
+  }
+
   protected override willUpdate(changed: PropertyValues): void {
     const { doc, show } = this.state;
     if (changed.has("state") && JSON.stringify(show) !== JSON.stringify(this.#shown)) {
       this.#shown = show;
-      if (show && show.technique !== null) this.#choose(show.technique);
+      if (show && show.technique !== null) {
+        this.#choose(show.technique);
+        this.#only = show.only ?? [];
+      }
     }
     const applied = this.#applied;
     if (applied && doc.recipe.length > applied.recipeBefore) applied.seen = true;
     if (applied?.seen === true && doc.recipe.length <= applied.recipeBefore) this.#applied = null;
     const entry = this.#entry();
     if (!entry) return;
+    const plan = this.#plan.value;
+    if (this.#only.length > 0 && plan?.transform === entry.transform && !this.#plan.loading)
+      this.#limit(plan);
     if (!this.#planned) this.#planned = entry;
     else if (JSON.stringify(entry) !== JSON.stringify(this.#planned)) this.#planSoon(entry);
     const planned = this.#planned;

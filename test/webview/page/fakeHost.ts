@@ -51,8 +51,9 @@ let state: HostState = {
     scenario === "job" ? { title: "Evaluating", fraction: 0.42, message: "batch 12 of 29" } : null,
   show: null,
   failure: null,
+  reports: 0,
   selection:
-    scenario === "node"
+    scenario === "node" || scenario === "plainNode"
       ? { kind: "node", graph: "[]", key: "out" }
       : scenario === "tensor"
         ? { kind: "tensor", graph: "[]", name: "encoder.layer.3.intermediate.dense.weight" }
@@ -201,7 +202,7 @@ const handlers: Handlers<WebviewApi> = {
   },
   node: async (p) => {
     await answerTo("node", p);
-    return fake.node;
+    return scenario === "plainNode" ? { ...fake.node, op: "MatMul", domain: "" } : fake.node;
   },
   dataPreview: async (p) => {
     await answerTo("dataPreview", p);
@@ -277,6 +278,22 @@ const handlers: Handlers<WebviewApi> = {
     if (applied)
       emit({ doc: { ...state.doc, recipe: [...state.doc.recipe, p.entry] }, dirty: true });
     return { applied };
+  },
+  figures: async (p) => {
+    await answerTo("figures", p);
+    const { metrics, rows, series } = fake.report("sensitivity.layerwise", 4);
+    const { values = [] } = rows[0] ?? {};
+    return state.selection !== null
+      ? {
+          figures: [
+            { analyzer: "sensitivity.layerwise", metrics, values, series: series.slice(0, 1) },
+          ],
+        }
+      : { figures: [] };
+  },
+  openTechnique: async (p) => {
+    await answerTo("openTechnique", p);
+    return { shown: true };
   },
   analyze: async (p) => {
     await answerTo("analyze", p);
