@@ -3,6 +3,7 @@ import { LitElement, html, nothing, type TemplateResult } from "lit";
 import { REPORT_ELEMENT_ID, type HtmlReport } from "../src/shared/htmlReport.ts";
 import type { ApplyResult, TensorDiff } from "../src/shared/protocol.ts";
 import { formatBytes, formatVerified } from "../src/shared/format.ts";
+import { activationsStyles, activationsView } from "./parts/activationsView.ts";
 import { graphDiffStyles, graphDiffView } from "./parts/graphDiffView.ts";
 import {
   accuracyView,
@@ -32,6 +33,7 @@ class Report extends LitElement {
     skipListStyles,
     graphDiffStyles,
     measuresStyles,
+    activationsStyles,
     reportTheme,
     reportStyles,
   ];
@@ -64,6 +66,7 @@ class Report extends LitElement {
                 ${measures.accuracy ? accuracyView(measures.accuracy) : nothing}
                 ${measures.latency ? latencyView(measures.latency) : nothing}
                 ${measures.outputs ? outputsView(measures.outputs) : nothing}
+                ${measures.activations ? activationsView(measures.activations) : nothing}
                 ${notesView(measures.notes)}
               </div>`
             : html`<p class="quiet">${text.notMeasured}</p>`

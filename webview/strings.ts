@@ -299,6 +299,20 @@ export const strings = {
     measure: "Measure",
     measureAgain: "Measure again",
     latencyToo: "Also compare speed",
+    activationsToo: "Also compare every layer",
+    activations: "Layer by layer",
+    activationsNote: (samples: number, data: string | null): string =>
+      `Values inside both models on ${plural(samples, "sample")} of ${data ?? "seeded synthetic inputs"}, in the order of the graph: an error is seen where it starts.`,
+    activationsEqual: (count: number): string =>
+      `${plural(count, "value")} as near as what made them: left out.`,
+    inSubgraphs: (count: number): string =>
+      `${plural(count, "node")} inside subgraphs cannot be looked into.`,
+    madeBy: "Made by",
+    sqnrIn: "SQNR in",
+    sqnrInHint: "Of the worst of the values it is made from",
+    sqnrOut: "SQNR out",
+    startsHere: "starts here",
+    growsHere: "grows here",
     measureNote:
       "Runs both models: SQNR of each changed tensor, outputs side by side; where data is chosen, accuracy with its drop sample by sample.",
     measuring: "Measuring…",

@@ -22,7 +22,9 @@ import type {
   ApplyResult,
   DiffMeasures,
   DiffStructure,
+  Jobs,
   PairedQuality,
+  Params,
   Summary,
   TensorDiff,
 } from "../shared/protocol.ts";
@@ -44,6 +46,7 @@ export async function compare(
   data: string | null,
   context: Context,
   from: number,
+  activations = false,
 ): Promise<Comparison> {
   const { client, signal } = context;
   const structure = await client.ask("diffStructure", { before, after }, { signal });
@@ -57,27 +60,31 @@ export async function compare(
     { before, after },
     partOf(context, from + span * 0.05, from + span * 0.3),
   );
-  const measures = await measure(before, after, data, context, from + span * 0.3);
+  const measures = await measure({ before, after, data, activations }, context, from + span * 0.3);
   return { ...summaries, structure, tensors, measures };
 }
 
 /** Where there is no runtime the rest of the comparison still stands, and the notes say what is missing. */
 async function measure(
-  before: Doc,
-  after: Doc,
-  data: string | null,
+  asked: Omit<Params<Jobs, "diffMeasures">, "latency">,
   context: Context,
   from: number,
 ): Promise<DiffMeasures> {
   try {
     return await context.client.job(
       "diffMeasures",
-      { before, after, data, latency: true },
+      { ...asked, latency: true },
       partOf(context, from, 1),
     );
   } catch (error) {
     if (!(error instanceof LatheError) || error.failure.where !== "onnxruntime") throw error;
-    return { outputs: null, accuracy: null, latency: null, notes: [error.failure.message] };
+    return {
+      outputs: null,
+      accuracy: null,
+      activations: null,
+      latency: null,
+      notes: [error.failure.message],
+    };
   }
 }
 

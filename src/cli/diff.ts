@@ -7,6 +7,7 @@ import {
   formatKl,
   formatNumber,
   formatPercent,
+  isNews,
   plural,
 } from "../shared/format.ts";
 import type { DiffMeasures, GraphDiff, TensorDiff } from "../shared/protocol.ts";
@@ -21,12 +22,16 @@ export const diff: Command = {
   summary: "Compare two models: graph, tensors, outputs, accuracy, latency, size.",
   usage: "A B",
   positionals: [2, 2],
-  options: ["data", "html"],
+  options: ["data", "activations", "html"],
   details: [
     "A is before, B is after. With --data, accuracy and outputs are measured on it; without, outputs are compared on seeded random inputs, and the answer says so.",
   ],
   examples: [
     { line: "lathe diff model.onnx model.int4.onnx --data dataset.json", what: "with accuracy" },
+    {
+      line: "lathe diff a.onnx b.onnx --activations --data dataset.json",
+      what: "layer by layer",
+    },
     { line: "lathe diff a.onnx b.onnx --html report.html", what: "as a page to pass on" },
   ],
   async run([a = "", b = ""], args, context) {
@@ -35,7 +40,7 @@ export const diff: Command = {
     const data = dataPath(args);
     const before = await context.client.open(a);
     const after = await context.client.open(b);
-    const comparison = await compare(before, after, data, context, 0);
+    const comparison = await compare(before, after, data, context, 0, args.flag("activations"));
     if (report !== null) writeReport(report, comparison, [], context);
     return {
       json: { ...comparisonJson(comparison), report },
@@ -66,6 +71,7 @@ function diffLines(comparison: Comparison, style: Style): readonly string[] {
     ),
     ...tensorTable(tensors, style),
     ...outputTable(measures, style),
+    ...activationTable(measures, style),
     ...groupLines(graph, style),
     ...graphLines(graph, style),
     ...measures.notes.map((note) => style.warn(`note: ${note}`)),
@@ -167,6 +173,44 @@ const outputTable = (measures: DiffMeasures, style: Style): readonly string[] =>
           style,
         ),
       ];
+
+/** Rows in the text: a table is read from where the error starts. */
+const MAX_ACTIVATIONS = 40;
+
+function activationTable({ activations }: DiffMeasures, style: Style): readonly string[] {
+  if (activations === null) return [];
+  // Views of values that were compared already say nothing new.
+  const rows = activations.rows.filter(isNews);
+  const equal = activations.rows.length - rows.length;
+  const columns = [
+    left("value"),
+    right("SQNR in"),
+    right("out"),
+    right("cosine"),
+    right("max |Δ|"),
+    left("made by"),
+  ];
+  const cells = rows.map((row) => [
+    row.name,
+    formatDb(row.inputDb),
+    formatDb(row.sqnrDb),
+    formatNumber(row.cosine, 6),
+    formatNumber(row.maxAbs, 3),
+    row.op,
+  ]);
+  const more = [
+    plural(activations.samples, "sample"),
+    ...(equal === 0 ? [] : [`${plural(equal, "value")} as near as what made them`]),
+    ...(activations.inSubgraphs === 0
+      ? []
+      : [`${plural(activations.inSubgraphs, "node")} inside subgraphs not looked into`]),
+  ];
+  return [
+    "",
+    ...table(columns, cells, style, MAX_ACTIVATIONS),
+    style.dim(`  values inside, in the order of the graph; ${more.join("; ")}`),
+  ];
+}
 
 function graphLines(graph: GraphDiff, style: Style): readonly string[] {
   const rows = [

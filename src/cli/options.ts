@@ -56,6 +56,10 @@ export const OPTIONS = {
     value: "DATA",
     help: "Data to measure with: dataset.json, .npz, .csv, .jsonl, a text file, or a folder of images with labels.csv.",
   },
+  activations: {
+    kind: "flag",
+    help: "Also compare the values inside, layer by layer: where a difference starts.",
+  },
   "external-data": {
     kind: "text",
     value: "WHEN",

@@ -97,7 +97,7 @@ type GroupView = GraphDiff["groups"][number];
 const MAX_NAMES = 3;
 
 /** "Conv + BatchNormalization", "2 MatMul"; constants are no work. "constant" when there is nothing else. */
-function opsText(side: readonly Placed[]): string {
+export function opsText(side: readonly Placed[]): string {
   const counts = new Map<string, number>();
   for (const { node } of side)
     if (node.op !== "Constant") counts.set(node.op, (counts.get(node.op) ?? 0) + 1);

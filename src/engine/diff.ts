@@ -2,6 +2,7 @@
 import { diffModels, type TensorChange } from "../core/diff.ts";
 import { Cancelled, DataError, LatheError } from "../shared/errors.ts";
 import type {
+  ActivationsDiff,
   Answer,
   BenchResult,
   DiffMeasures,
@@ -11,11 +12,14 @@ import type {
 } from "../shared/protocol.ts";
 import type { Task } from "../shared/task.ts";
 import { bench } from "./bench.ts";
+import type { Doc } from "../shared/doc.ts";
 import { compareOutputs } from "./compareOutputs.ts";
 import { comparePaired } from "./comparePaired.ts";
+import { diffActivations } from "./diffActivations.ts";
 import { sameContent } from "./diffContent.ts";
 import { sqnrDb } from "./diffValues.ts";
 import type { EngineEnv } from "./env.ts";
+import { fitting } from "./questions/answer.ts";
 import { tensorDiff, tensorDiffs } from "./questions/diffStructure.ts";
 
 /** SQNR of each changed or replaced tensor; tensors with equal bytes are left out. */
@@ -68,6 +72,10 @@ const part = (task: Task, from: number, to: number): Task => ({
 const SYNTHETIC_SAMPLES = 8;
 /** On data, where one of the models cannot be judged. */
 const UNJUDGED_SAMPLES = 64;
+/** Values inside are many times larger than outputs, and as few samples tell where an error starts. */
+const ACTIVATION_SAMPLES = 32;
+/** About 2,000 values, so that the answer stays below 1 MB. */
+const MAX_ACTIVATION_CHARS = 400_000;
 const LATENCY_RUNS = 30;
 
 /**
@@ -76,7 +84,7 @@ const LATENCY_RUNS = 30;
  * @throws DataError when the data itself is wrong; Cancelled
  */
 export async function diffMeasures(
-  { before, after, data, latency }: Params<Jobs, "diffMeasures">,
+  { before, after, data, latency, activations }: Params<Jobs, "diffMeasures">,
   env: EngineEnv,
   { threads }: { readonly threads: number },
   task: Task,
@@ -88,6 +96,7 @@ export async function diffMeasures(
       return {
         outputs: null,
         accuracy: null,
+        activations: null,
         latency: null,
         notes: [`${doc.base.path} holds weights without a graph: nothing can be run.`],
       };
@@ -106,12 +115,17 @@ export async function diffMeasures(
       return null;
     }
   };
-  const running = part(task, 0.2, latency ? 0.8 : 1);
+  const running = part(task, 0.2, activations ? 0.5 : latency ? 0.8 : 1);
   const compared = await attempt("Outputs", () =>
     data === null ? onSynthetic(files, threads, running) : onData(files, data, threads, running),
   );
   notes.push(...(compared?.notes ?? []));
   if (data === null) notes.push("Quality not measured: it needs evaluation data.");
+  const inside = activations
+    ? await attempt("Activations", () =>
+        insides(before, after, data, env, threads, part(task, 0.5, latency ? 0.8 : 1)),
+      )
+    : null;
   const speed = latency
     ? await attempt("Latency", (): Promise<BenchResult> =>
         bench(files, { runs: LATENCY_RUNS, threads, seed: 0 }, part(task, 0.8, 1)),
@@ -120,9 +134,26 @@ export async function diffMeasures(
   return {
     outputs: compared?.outputs ?? null,
     accuracy: compared?.accuracy ?? null,
+    activations: inside,
     latency: speed,
     notes,
   };
+}
+
+async function insides(
+  before: Doc,
+  after: Doc,
+  data: string | null,
+  env: EngineEnv,
+  threads: number,
+  task: Task,
+): Promise<ActivationsDiff> {
+  const models = [(await env.open(before)).model, (await env.open(after)).model] as const;
+  return env.withScratchFolder(async (folder) => {
+    const samples = data === null ? SYNTHETIC_SAMPLES : ACTIVATION_SAMPLES;
+    const found = await diffActivations(...models, { data, samples, threads, folder }, task);
+    return { ...found, rows: fitting(found.rows, MAX_ACTIVATION_CHARS) };
+  });
 }
 
 type Compared = Pick<DiffMeasures, "outputs" | "accuracy" | "notes">;

@@ -26,8 +26,9 @@ export async function* runOnData(
   range: SampleRange,
   fetch: readonly string[],
   signal: Signal,
+  openBatch = data.openBatch,
 ): AsyncGenerator<RunBatch> {
-  for await (const batch of data.batches(range.to, data.openBatch, range.from)) {
+  for await (const batch of data.batches(range.to, openBatch, range.from)) {
     if (signal.aborted) throw new Cancelled();
     const { first, count, rows, labels, expected, feeds } = batch;
     yield { first, count, rows, labels, expected, outputs: await session.run(feeds, fetch) };

@@ -189,11 +189,11 @@ function hostApi(
       options.rememberData(file);
       return { data: file };
     },
-    async measureDiff({ before, after, latency }, task) {
+    async measureDiff({ before, after, latency, activations }, task) {
       if (!vscode.workspace.isTrusted) throw engineErrors.untrusted();
       const title = vscode.l10n.t("Measuring the difference");
       return options.withStatus(title, () =>
-        document.measureDiff({ before, after, latency, title }, task.signal),
+        document.measureDiff({ before, after, latency, activations, title }, task.signal),
       );
     },
     select: ({ selection }) => ({ shown: options.onSelect(selection) }),

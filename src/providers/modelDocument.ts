@@ -198,11 +198,12 @@ export class ModelDocument implements CustomDocument {
       readonly before: Doc;
       readonly after: Doc;
       readonly latency: boolean;
+      readonly activations: boolean;
       readonly title: string;
     },
     signal?: Signal,
   ): Promise<{ tensors: readonly TensorDiff[]; measures: DiffMeasures }> {
-    const { before, after, latency } = p;
+    const { before, after, latency, activations } = p;
     return this.#jobs.run(p.title, signal, async (options) => {
       const half = (from: number): CallOptions => ({
         ...options,
@@ -211,7 +212,7 @@ export class ModelDocument implements CustomDocument {
       const { tensors } = await this.#engine.job("diffTensors", { before, after }, half(0));
       const measures = await this.#engine.job(
         "diffMeasures",
-        { before, after, data: this.#data ?? null, latency },
+        { before, after, data: this.#data ?? null, latency, activations },
         half(0.5),
       );
       return { tensors, measures };

@@ -4,7 +4,7 @@
  * Sizes are decimal (1 MB = 10^6 bytes), as `--target-size 10MB` means it. Nothing depends on the
  * locale, so that texts can be tested and scripts can rely on them.
  */
-import type { EvalResult, GraphDiff, PairedQuality, Verified } from "./protocol.ts";
+import type { ActivationDiff, EvalResult, GraphDiff, PairedQuality, Verified } from "./protocol.ts";
 import type { MetricUnit, SizeRange } from "./report.ts";
 
 const BYTE_UNITS = ["kB", "MB", "GB", "TB", "PB"] as const;
@@ -105,6 +105,12 @@ export function formatDb(db: number | null): string {
   if (db === EXACT_DB) return "exact";
   return Number.isFinite(db) ? `${db.toFixed(1)} dB` : db > 0 ? "∞ dB" : "−∞ dB";
 }
+
+/** Less is rounding of sums in another order. */
+const SAME_DB = 0.1;
+/** Whether a value's error is other than that of what it was made from. */
+export const isNews = ({ sqnrDb, inputDb }: ActivationDiff): boolean =>
+  sqnrDb === null || Math.abs(sqnrDb - inputDb) >= SAME_DB;
 
 /** A plain figure with `digits` significant digits, exponential outside 1e-4 … 1e7; null is "–". */
 export function formatNumber(value: number | null, digits = 4): string {

@@ -242,10 +242,37 @@ export interface PairedQuality {
   readonly kl: number | null;
   readonly agreement: number | null;
 }
+/** One value inside two models. */
+export interface ActivationDiff {
+  /** The value, and the node that makes it, in the first model. */
+  readonly name: string;
+  readonly node: string;
+  /** Operator, or the nodes that belong together: "Conv + BatchNormalization → Conv". */
+  readonly op: string;
+  readonly sqnrDb: number | null;
+  /** SQNR of the worst of its inputs: the error that was there already. */
+  readonly inputDb: number;
+  readonly cosine: number | null;
+  readonly maxAbs: number | null;
+  readonly mse: number | null;
+}
+export interface ActivationsDiff {
+  /** In the order of the first model, so that an error is seen where it starts. */
+  readonly rows: readonly ActivationDiff[];
+  readonly samples: number;
+  /** Null for seeded synthetic inputs. */
+  readonly data: string | null;
+  /** Matched values that hold no floating-point numbers. */
+  readonly notCompared: number;
+  /** Matched nodes inside bodies of If, Loop and Scan, which cannot be looked into. */
+  readonly inSubgraphs: number;
+}
 export interface DiffMeasures {
   /** Null where there is no graph to run, with the reason in `notes`. */
   readonly outputs: readonly OutputDiff[] | null;
   readonly accuracy: PairedQuality | null;
+  /** Every value inside; null when not asked for, or with the reason in `notes`. */
+  readonly activations: ActivationsDiff | null;
   readonly latency: BenchResult | null;
   /** What could not be measured and why; and what the figures stand on. */
   readonly notes: readonly string[];
@@ -437,7 +464,13 @@ export interface Jobs {
   analyze(p: { doc: Doc; calls: readonly AnalyzerCall[]; limit: number | null }): {
     reports: readonly Report[];
   };
-  diffMeasures(p: { before: Doc; after: Doc; data: string | null; latency: boolean }): DiffMeasures;
+  diffMeasures(p: {
+    before: Doc;
+    after: Doc;
+    data: string | null;
+    latency: boolean;
+    activations: boolean;
+  }): DiffMeasures;
   /**
    * Searches for a recipe that meets the goal, with `doc.data`; writes the result to `to`, with its
    * recipe beside, unless that is null.
@@ -489,7 +522,7 @@ export interface HostApi {
    */
   writeDataset(p: { text: string }): { data: string } | null;
   /** Measures for the diff page: a job, so only in trusted workspaces. */
-  measureDiff(p: { before: Doc; after: Doc; latency: boolean }): {
+  measureDiff(p: { before: Doc; after: Doc; latency: boolean; activations: boolean }): {
     tensors: readonly TensorDiff[];
     measures: DiffMeasures;
   };

@@ -33,8 +33,8 @@ function asking(t: TestContext, { before, after, recipe = [] }: Files) {
     structure: () => diffStructure(docs, env, task),
     tensors: async (): Promise<readonly TensorDiff[]> =>
       (await diffTensors(docs, env, task)).tensors,
-    measures: (data: string | null = null, latency = false) =>
-      diffMeasures({ ...docs, data, latency }, env, { threads: 1 }, task),
+    measures: (data: string | null = null, latency = false, activations = false) =>
+      diffMeasures({ ...docs, data, latency, activations }, env, { threads: 1 }, task),
     cancelled: () => diffTensors(docs, env, abortingTask(3)),
   };
 }

@@ -72,6 +72,19 @@ export const diffCases: Cases = {
     await accuracy.waitFor({ state: "detached" });
   },
 
+  "every layer is compared when asked, and says where the error starts and grows": async (lab) => {
+    const page = await lab.open({ scenario: "changed" });
+    await goTo(page, "Diff");
+    await page.getByText("Also compare every layer").click();
+    await page.getByTestId("measure").click();
+    const section = page.getByTestId("activations");
+    await section.getByText("1 value as near as what made them").waitFor();
+    const rows = section.getByRole("row");
+    assert.equal(await rows.count(), 3);
+    assert.match(await rows.nth(1).innerText(), /MatMul → MatMulNBits[^]*starts here[^]*24\.9 dB/);
+    assert.match(await rows.nth(2).innerText(), /grows here[^]*24\.9 dB[^]*20\.1 dB/);
+  },
+
   "another model can be compared with, either way round": async (lab) => {
     const page = await lab.open();
     await goTo(page, "Diff");

@@ -140,6 +140,24 @@ const report: HtmlReport = {
       kl: 0.0041,
       agreement: 0.971,
     },
+    activations: {
+      rows: [
+        {
+          name: "/embed/Gather_output_0",
+          node: "/embed/Gather",
+          op: "Gather",
+          sqnrDb: 31.2,
+          inputDb: 300,
+          cosine: 0.9997,
+          maxAbs: 0.02,
+          mse: 0.0001,
+        },
+      ],
+      samples: 32,
+      data: "data.json",
+      notCompared: 4,
+      inSubgraphs: 0,
+    },
     latency: {
       models: [sides, { ...sides, path: "b.onnx" }],
       ratio: 0.99,

@@ -11,6 +11,7 @@ import type {
   TensorDiff,
 } from "../../src/shared/protocol.ts";
 import { failureView } from "../parts/failureView.ts";
+import { activationsStyles, activationsView } from "../parts/activationsView.ts";
 import { graphDiffStyles, graphDiffView } from "../parts/graphDiffView.ts";
 import { jobBar, jobBarStyles } from "../parts/jobBar.ts";
 import {
@@ -46,6 +47,7 @@ class DiffPage extends Page {
     jobBarStyles,
     graphDiffStyles,
     measuresStyles,
+    activationsStyles,
     diffStyles,
   ];
   protected override readonly key = "diff";
@@ -55,6 +57,7 @@ class DiffPage extends Page {
   #other: Doc | null = null;
   #swapped = false;
   #latency = true;
+  #activations = false;
   #sort: TableSort = { by: "before", descending: true };
   #shown: HostState["show"] = null;
   #failure: Failure | null = null;
@@ -128,10 +131,10 @@ class DiffPage extends Page {
 
   #measure(): void {
     const pair = this.#pair();
-    const latency = this.#latency;
+    const asked = { ...pair, latency: this.#latency, activations: this.#activations };
     this.#measuredFor = docKey(pair.before) + docKey(pair.after);
     this.#measured.ask(`measure ${++this.#runs}`, (signal, onProgress) =>
-      this.host.client.call("measureDiff", { ...pair, latency }, { signal, onProgress }),
+      this.host.client.call("measureDiff", asked, { signal, onProgress }),
     );
   }
 
@@ -254,6 +257,13 @@ class DiffPage extends Page {
                     this.#latency = (event.currentTarget as HTMLInputElement).checked;
                   }}
                 ></vscode-checkbox>
+                <vscode-checkbox
+                  label=${text.activationsToo}
+                  .checked=${this.#activations}
+                  @change=${(event: Event) => {
+                    this.#activations = (event.currentTarget as HTMLInputElement).checked;
+                  }}
+                ></vscode-checkbox>
                 ${readOnly === null ? nothing : html`<span class="wrap">${readOnly}</span>`}
               </div>`
         }
@@ -265,6 +275,7 @@ class DiffPage extends Page {
               ${value.measures.accuracy ? accuracyView(value.measures.accuracy) : nothing}
               ${value.measures.latency ? latencyView(value.measures.latency) : nothing}
               ${value.measures.outputs ? outputsView(value.measures.outputs) : nothing}
+              ${value.measures.activations ? activationsView(value.measures.activations) : nothing}
               ${notesView(value.measures.notes)}
             </div>`
           : html`<p class="quiet">${text.measureNote}</p>`
