@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import svd from "../../../src/transforms/lowrank/svd.ts";
+import { test, type TestContext } from "node:test";
+import { createSession } from "../../../src/engine/ort.ts";
+import { referenceBlas } from "../../../src/kernels/linalg/blas.ts";
+import { squaredNorm } from "../../../src/kernels/linalg/matrix.ts";
+import { singularValues } from "../../../src/kernels/linalg/svd.ts";
+import type { ParamValues } from "../../../src/shared/doc.ts";
+import { toNumbers } from "../../../src/shared/hostTensor.ts";
+import { docOf, testEnvironment } from "../../helpers/environment.ts";
 import { testTechnique } from "../../helpers/harness.ts";
+import { gaussian } from "../../helpers/random.ts";
+import { calibrationData } from "../../helpers/statistics.ts";
+import { modelFile, tempFolder } from "../../helpers/temp.ts";
 
 /** A product of rank 8 as one stored matrix needs listed values; `outer` repeats them by a rule. */
 const lowRank = (rows: number, cols: number, rank: number): string => {
@@ -185,6 +196,19 @@ testTechnique(svd, [
     check: (_, change) => assert.equal(change.units.length, 1),
   },
   {
+    name: "whitened: inputs inside a branch are not measured",
+    model: `input c bool [] input x float32 [4, 40] w = float32 [40, 30] normal
+      y = If(c) { then_branch: graph { a = MatMul(x, w) output a float32 [4, 30] },
+                  else_branch: graph { b0 = MatMul(x, w) b = Neg(b0) output b float32 [4, 30] } }
+      output y float32 [4, 30]`,
+    params: { head, mode: "whitened" },
+    units: [],
+    skips: {
+      "y/then_branch/a": "inside bodies of If, Loop and Scan are not measured",
+      "y/else_branch/b0": "inside bodies of If, Loop and Scan are not measured",
+    },
+  },
+  {
     name: "weights that a caller may replace, batches, quantized and recurrent ones",
     model: `ir 8 input x float32 [2, 3, 32] w = float32 [32, 32] normal initializer-input w
       a = MatMul(x, w) b = float32 [2, 32, 32] normal y = MatMul(a, b)
@@ -195,3 +219,72 @@ testTechnique(svd, [
     skips: { a: "also a graph input", y: "batch of matrices", z: "already quantized" },
   },
 ]);
+
+/** Inputs whose columns differ in size by a hundred, so that plain and whitened errors differ. */
+function anisotropic(rows: number, cols: number): Float32Array {
+  const mixing = gaussian(cols * cols, 11);
+  const noise = gaussian(rows * cols, 12);
+  const out = new Float32Array(rows * cols);
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < cols; c++)
+      for (let j = 0; j < cols; j++)
+        out[r * cols + c]! += (noise[r * cols + j]! * mixing[j * cols + c]!) / (1 + j * j);
+  return out;
+}
+
+/** Outputs of a model for 200 rows, and how far those of its factored form are from them per row. */
+async function factored(
+  t: TestContext,
+  model: string,
+  params: ParamValues,
+): Promise<{ y: Float32Array; error: number }> {
+  const folder = tempFolder(t);
+  const values = anisotropic(200, 32);
+  const data = calibrationData(folder, { x: [[200, 32], values] });
+  const file = modelFile(folder, model);
+  const env = testEnvironment(folder);
+  const entry = { transform: "lowrank.svd", params: { head: "factor", ...params } };
+  const result = await env.fileFor({ ...docOf(file, entry), data });
+  const outputs = await Promise.all(
+    [file, result].map(async (path) => {
+      const session = await createSession(path, { threads: 1, optimization: "all" });
+      const feeds = new Map([["x", { dtype: "float32", shape: [200, 32], data: values } as const]]);
+      const y = (await session.run(feeds)).get("y");
+      await session.release();
+      assert.ok(y);
+      return Float32Array.from(toNumbers(y));
+    }),
+  );
+  const [before, after] = outputs as [Float32Array, Float32Array];
+  return { y: before, error: before.reduce((sum, y, i) => sum + (y - after[i]!) ** 2, 0) / 200 };
+}
+
+const ONE = `input x float32 [n, 32] w = float32 [32, 24] normal y = MatMul(x, w) output y float32 [n, 24]`;
+const THREE = `input x float32 [n, 32] w = float32 [32, 32] normal h = MatMul(x, w) r = Relu(h)
+  v = float32 [32, 32] normal g = MatMul(r, v) s = Relu(g)
+  u = float32 [32, 32] normal y = MatMul(s, u) output y float32 [n, 32]`;
+
+test("lowrank.svd: the whitened error is the energy that was cut, far below the plain one", async (t) => {
+  const whitened = await factored(t, ONE, { mode: "whitened", ratio: 0.6, damping: 0 });
+  const plain = await factored(t, ONE, { ratio: 0.6 });
+  // LᵀW with LLᵀ = E[xᵀx] has the singular values of XW/√n.
+  const y = { rows: 200, cols: 24, data: whitened.y };
+  const values = await singularValues(referenceBlas, y);
+  const cut = squaredNorm(values.subarray(8)) / 200;
+  assert.ok(Math.abs(whitened.error / cut - 1) < 1e-3, `${whitened.error}, not ${cut}`);
+  assert.ok(whitened.error < 0.2 * plain.error, `${whitened.error} against ${plain.error}`);
+});
+test("lowrank.svd: layer by layer is nearer to the original than all at once", async (t) => {
+  const errors: number[] = [];
+  for (const order of ["parallel", "sequential"])
+    errors.push((await factored(t, THREE, { mode: "whitened", ratio: 0.6, order })).error);
+  assert.ok(errors[1]! < errors[0]!, `${errors[1]} against ${errors[0]}`);
+});
+test("lowrank.svd: whitened without data is refused, plain needs none", async (t) => {
+  const folder = tempFolder(t);
+  const doc = docOf(modelFile(folder, THREE), {
+    transform: "lowrank.svd",
+    params: { mode: "whitened" },
+  });
+  await assert.rejects(testEnvironment(folder).open(doc), /lowrank\.svd needs calibration data/);
+});

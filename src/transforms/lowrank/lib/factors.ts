@@ -1,8 +1,8 @@
 /** Splits a matrix into two thin ones, weights alone or weighted by what goes into the layer. */
-import { dampedCholesky } from "../../../kernels/linalg/cholesky.ts";
+import { addDiagonal, dampedCholesky } from "../../../kernels/linalg/cholesky.ts";
 import { rowsOf, squaredNorm, transpose } from "../../../kernels/linalg/matrix.ts";
 import { firstOf, thinSvd, truncatedSvd, type Svd } from "../../../kernels/linalg/svd.ts";
-import { solveLowerTransposed } from "../../../kernels/linalg/triangular.ts";
+import { solveLower, solveLowerTransposed } from "../../../kernels/linalg/triangular.ts";
 import type { Blas, MatrixF64 } from "../../../shared/kernels.ts";
 
 /** How many components are kept: so many, or the fewest that hold a share of the energy Σσ². */
@@ -26,30 +26,39 @@ export const largestUsefulRank = (k: number, n: number): number => Math.ceil((k 
 const WHOLE = 768;
 const FIRST_GUESS = 64;
 
+/** What goes into a layer, as second moments. */
+export interface InputMoments {
+  /** E[x̂ᵀx̂] [K, K] of the inputs x̂ that the new layer will get. */
+  readonly gram: MatrixF64;
+  /** E[x̂ᵀx] [K, K] with the inputs x of the original; null where both are the same. */
+  readonly cross: MatrixF64 | null;
+}
+
 /**
- * W [K, N] ≈ down·up for rows y = x·W. With `gram` = E[xᵀx] [K, K] the error of y is what is least
- * (SVD-LLM, arXiv:2403.07378): G + λI = L·Lᵀ, and the truncated decomposition of LᵀW is mapped back
- * by L⁻ᵀ; the error E‖xW − x·down·up‖² is then the sum of the discarded σ², up to λ. Components are
- * split so that both factors' parts have equal norm. Null when the energy needs a rank above `most`.
- * A reason in words when `gram` cannot be factored.
+ * W [K, N] ≈ down·up for rows y = x·W. With `moments` the error of y is what is least (SVD-LLM,
+ * arXiv:2403.07378): G + λI = L·Lᵀ, and the truncated decomposition of LᵀW is mapped back by L⁻ᵀ; the
+ * error E‖xW − x·down·up‖² is then the sum of the discarded σ², up to λ. Where the inputs x̂ differ
+ * from the original's, the target is the original output: W becomes (G + λI)⁻¹(C + λI)·W, so that
+ * LᵀW is L⁻¹(C + λI)·W. Components are split so that both factors' parts have equal norm. Null when the energy needs a rank above `most`.
+ * A reason in words when the Gram cannot be factored.
  */
 export async function factorize(
   blas: Blas,
   w: MatrixF64,
   options: {
     readonly rule: RankRule;
-    readonly gram: MatrixF64 | null;
+    readonly moments: InputMoments | null;
     /** λ relative to the mean of the Gram's diagonal. */
     readonly damping: number;
     readonly most: number;
     readonly seed: number;
   },
 ): Promise<Factors | string | null> {
-  const { rule, gram, most, seed } = options;
-  const factor = gram ? await dampedCholesky(blas, gram, options.damping) : null;
+  const { rule, moments, most, seed } = options;
+  const factor = moments ? await dampedCholesky(blas, moments.gram, options.damping) : null;
   if (factor?.ok === false)
     return `the statistics of its input are not positive definite (pivot ${factor.pivot} is ${factor.value})`;
-  const weighted = factor ? await blas.gemm(factor.lower, w, { transA: true }) : w;
+  const weighted = factor ? await weightedBy(blas, factor, w, moments?.cross ?? null) : w;
   const total = squaredNorm(weighted.data);
   const svd =
     rule.kind === "rank"
@@ -61,6 +70,18 @@ export async function factorize(
   balance(down, svd);
   const kept = squaredNorm(svd.values);
   return { down, up: svd.right, energy: total === 0 ? 1 : Math.min(1, kept / total) };
+}
+
+/** LᵀW, or L⁻¹(C + λI)·W. */
+async function weightedBy(
+  blas: Blas,
+  { lower, lambda }: { readonly lower: MatrixF64; readonly lambda: number },
+  w: MatrixF64,
+  cross: MatrixF64 | null,
+): Promise<MatrixF64> {
+  if (!cross) return blas.gemm(lower, w, { transA: true });
+  const aimed = await blas.gemm(addDiagonal(cross, lambda), w);
+  return solveLower(blas, lower, aimed);
 }
 
 async function energySvd(
