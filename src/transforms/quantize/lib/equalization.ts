@@ -1,0 +1,276 @@
+/**
+ * Pairs of layers between which channels may be rescaled without a change of the result, and how far
+ * their weights are from balance.
+ */
+import type { WorkContext } from "../../../core/context.ts";
+import {
+  forEachChannelPair,
+  isLinearOp,
+  linearLayer,
+  storedConstant,
+  usesOfConstant,
+  type LinearLayer,
+  type StoredConstant,
+} from "../../../core/linearLayer.ts";
+import {
+  graphKey,
+  nodeKey,
+  nodeLabel,
+  type Graph,
+  type GraphNode,
+  type Model,
+} from "../../../core/model.ts";
+import { scopeOf } from "../../../core/scope.ts";
+import { inferShapes } from "../../../core/shapeInference.ts";
+import type { Skip } from "../../../shared/report.ts";
+
+/** A layer of a chain, with the bias that an Add behind it holds. */
+export interface ChainLayer {
+  readonly layer: LinearLayer;
+  readonly added: { readonly node: GraphNode; readonly bias: StoredConstant } | null;
+}
+
+/** Layers one after the other; between each two lies nothing that a factor per channel does not pass. */
+export interface Chain {
+  /** Label of the first layer. */
+  readonly name: string;
+  readonly layers: readonly ChainLayer[];
+}
+
+/** f(x·s) = f(x)·s for every s > 0, channel by channel. */
+const PASSES = new Set(["Relu", "LeakyRelu", "PRelu", "Identity", "Dropout"]);
+const POOLS = new Set(["MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"]);
+
+/** All chains of the model, main graph first; of every layer that starts no pair the reason. */
+export function findChains(model: Model): {
+  readonly chains: readonly Chain[];
+  readonly skipped: readonly Skip[];
+} {
+  const chains: Chain[] = [];
+  const skipped: Skip[] = [];
+  for (const graph of model.graphs.values()) {
+    const usable = new Map<string, LinearLayer>();
+    for (const node of graph.nodes) {
+      if (!isLinearOp(node)) continue;
+      const layer = usableLayer(model, graph, node);
+      if (typeof layer === "string")
+        skipped.push({ name: nodeLabel(graph.path, node), reason: layer });
+      else usable.set(nodeKey(node), layer);
+    }
+    const next = new Map<string, Link>();
+    for (const [key, layer] of usable) {
+      const link = followed(model, graph, layer, usable);
+      if (typeof link === "string")
+        skipped.push({ name: nodeLabel(graph.path, layer.node), reason: link });
+      else next.set(key, link);
+    }
+    const second = new Set([...next.values()].map(({ to }) => nodeKey(to.node)));
+    for (const [key, layer] of usable) {
+      if (second.has(key) || !next.has(key)) continue;
+      const layers: ChainLayer[] = [];
+      let at: LinearLayer | undefined = layer;
+      while (at) {
+        const link: Link | undefined = next.get(nodeKey(at.node));
+        layers.push({ layer: at, added: link?.added ?? null });
+        at = link?.to;
+      }
+      chains.push({ name: nodeLabel(graph.path, layer.node), layers });
+    }
+  }
+  return { chains, skipped };
+}
+
+interface Link {
+  readonly to: LinearLayer;
+  readonly added: ChainLayer["added"];
+}
+
+function usableLayer(model: Model, graph: Graph, node: GraphNode): LinearLayer | string {
+  const layer = linearLayer(model, graph.path, node);
+  if (typeof layer === "string") return layer;
+  const { dtype } = layer.weight.tensor;
+  if (dtype.name !== "float32")
+    return `its weight is ${dtype.name}, which factors would round anew`;
+  const scope = scopeOf(model);
+  const uses = usesOfConstant(scope, layer.weight);
+  if (uses > 1) return `its weight is used ${uses} times, and a factor would change all of them`;
+  const shared = layer.bias ? usesOfConstant(scope, layer.bias) : 0;
+  return shared > 1 ? `its bias is used ${shared} times` : layer;
+}
+
+/** The layer that takes a layer's result, channel by channel; else the reason why there is none. */
+function followed(
+  model: Model,
+  graph: Graph,
+  from: LinearLayer,
+  usable: ReadonlyMap<string, LinearLayer>,
+): Link | string {
+  const scope = scopeOf(model);
+  const convolution = from.op === "Conv" || from.op === "ConvTranspose";
+  /** Where the channels are: the second dimension of images, else the last. */
+  let side: "second" | "last" = convolution ? "second" : "last";
+  let added: ChainLayer["added"] = null;
+  let name = nodeKey(from.node);
+  for (let steps = 0; steps < 16; steps++) {
+    const uses = scope.uses(graph.path, name);
+    const [use] = uses;
+    if (!use || uses.length > 1)
+      return uses.length === 0
+        ? "nothing uses its result"
+        : `its result goes to ${uses.length} places`;
+    const { node } = use;
+    if (!node) return "its result is an output of the graph";
+    if (graphKey(use.graph.path) !== graphKey(graph.path)) return "its result is used in a branch";
+    if (isLinearOp(node)) {
+      if (use.input !== 0) return `its result is no left operand of ${node.op}`;
+      const to = usable.get(nodeKey(node));
+      if (!to) return `the weights of the ${node.op} after it cannot be changed`;
+      return fits(from, to, side) ?? { to, added };
+    }
+    const standard = node.domain === "" || node.domain === "ai.onnx";
+    if (!standard) return `${node.domain}.${node.op} follows it`;
+    if (node.op === "BatchNormalization")
+      return "BatchNormalization follows it: fold it first (graph.foldBatchNorm)";
+    if (node.op === "Clip") return "Clip follows it, whose bounds are the same for all channels";
+    if (node.op === "Add" && !convolution && !added && side === "last") {
+      const bias = addedBias(model, graph, node, use.input, from.outChannels);
+      if (typeof bias === "string") return bias;
+      added = { node, bias };
+    } else if (node.op === "Flatten" || node.op === "Reshape") {
+      if (side === "last" || !isFlattening(model, graph, node))
+        return `${node.op} follows it, and does not keep channels together`;
+      side = "last";
+    } else if (!PASSES.has(node.op) && !(POOLS.has(node.op) && side === "second"))
+      return `${node.op} follows it, which a factor per channel does not pass`;
+    if (use.input !== 0 && node.op !== "Add") return `its result is a parameter of ${node.op}`;
+    name = nodeKey(node);
+  }
+  return "too many operators follow it before the next layer";
+}
+
+/** Null when the next layer's inputs are the channels, each as one or as several features. */
+function fits(from: LinearLayer, to: LinearLayer, side: "second" | "last"): string | null {
+  const convolution = to.op === "Conv" || to.op === "ConvTranspose";
+  if (convolution !== (side === "second")) return `the ${to.op} after it works along another axis`;
+  const trans = to.node.attrs["transA"];
+  if (trans?.kind === "int" && trans.value === 1) return "the Gemm after it transposes its result";
+  const each = to.inChannels / from.outChannels;
+  return Number.isInteger(each) && (each === 1 || !convolution)
+    ? null
+    : `the ${to.op} after it takes ${to.inChannels} channels, not ${from.outChannels}`;
+}
+
+function addedBias(
+  model: Model,
+  graph: Graph,
+  node: GraphNode,
+  input: number,
+  channels: number,
+): StoredConstant | string {
+  const found = storedConstant(model, graph.path, node.inputs[1 - input] ?? "", "addend");
+  if (typeof found === "string") return "Add follows it, with no constant: branches meet there";
+  const { shape } = found.tensor;
+  if (!found.own) return "Add follows it, with a constant that is used elsewhere too";
+  return shape.at(-1) === channels && shape.slice(0, -1).every((dim) => dim === 1)
+    ? found
+    : "Add follows it, with a constant that is not one value per channel";
+}
+
+/** [N, C, …] → [N, C·…], so that features of one channel lie side by side. */
+function isFlattening(model: Model, graph: Graph, node: GraphNode): boolean {
+  if (node.op === "Flatten") {
+    const axis = node.attrs["axis"];
+    return axis?.kind !== "int" || axis.value === 1;
+  }
+  const shapes = inferShapes(model);
+  const before = shapes.shapeOf(graph.path, node.inputs[0] ?? "");
+  const after = shapes.shapeOf(graph.path, nodeKey(node));
+  return before !== null && after?.length === 2 && after[0] !== null && after[0] === before[0];
+}
+
+/**
+ * What equalization needs to know of a layer's weight: the largest absolute value of each pair of
+ * stored rows and columns, over the kernel.
+ */
+export async function pairMaxima(layer: LinearLayer, ctx: WorkContext): Promise<Float64Array> {
+  const values = await ctx.readF32(layer.weight.tensor);
+  const { inner } = layer;
+  const maxima = new Float64Array(layer.rows * layer.columns);
+  for (let at = 0; at < maxima.length; at++) {
+    let max = 0;
+    for (let i = at * inner; i < (at + 1) * inner; i++) {
+      const size = Math.abs(values[i] ?? 0);
+      // NaN is larger than nothing, and must not get lost.
+      if (size > max || Number.isNaN(size)) max = size;
+    }
+    maxima[at] = max;
+  }
+  return maxima;
+}
+
+export const withoutKernel = (layer: LinearLayer): LinearLayer => ({ ...layer, inner: 1 });
+
+/** Largest values by channel: outputs of the first layer, or inputs of the second, `each` features a channel. */
+export function rangesOf(
+  layer: LinearLayer,
+  maxima: Float64Array,
+  side: "input" | "output",
+  channels: number,
+): Float64Array {
+  const each = side === "input" ? layer.inChannels / channels : 1;
+  const ranges = new Float64Array(channels);
+  forEachChannelPair(withoutKernel(layer), (at, input, output) => {
+    const channel = side === "input" ? Math.floor(input / each) : output;
+    const size = maxima[at] ?? 0;
+    if (!(size <= (ranges[channel] ?? 0))) ranges[channel] = size;
+  });
+  return ranges;
+}
+
+/** √(r1/r2) where both are ordinary numbers; a channel without weights on one side stays. */
+export const balance = (first: number, second: number): number => {
+  const ratio = Math.sqrt(first / second);
+  return ratio > 0 && Number.isFinite(ratio) ? ratio : 1;
+};
+
+/** How far a pair of layers is from balance. */
+export interface Imbalance {
+  /** Label of the first layer. */
+  readonly name: string;
+  /**
+   * Largest distance of a channel's factor from the middle one, in octaves: with per-tensor ranges
+   * that many bits of resolution are lost for that channel.
+   */
+  readonly octaves: number;
+}
+
+/** From here on equalization is worth it; trained networks as found stay below (see the tests of quantize.equalize). */
+export const UNBALANCED_OCTAVES = 3;
+
+/** The imbalance between every two layers that could be equalized, from weights alone. */
+export async function imbalance(model: Model, ctx: WorkContext): Promise<readonly Imbalance[]> {
+  const out: Imbalance[] = [];
+  for (const { layers } of findChains(model).chains) {
+    let first: { readonly layer: LinearLayer; readonly maxima: Float64Array } | null = null;
+    for (const { layer } of layers) {
+      const maxima = await pairMaxima(layer, ctx);
+      await ctx.checkpoint();
+      if (first) {
+        const channels = first.layer.outChannels;
+        const r1 = rangesOf(first.layer, first.maxima, "output", channels);
+        const r2 = rangesOf(layer, maxima, "input", channels);
+        const name = nodeLabel(first.layer.path, first.layer.node);
+        out.push({ name, octaves: spread(r1, r2) });
+      }
+      first = { layer, maxima };
+    }
+  }
+  return out;
+}
+
+function spread(first: Float64Array, second: Float64Array): number {
+  const octaves = Array.from(first, (r1, i) => Math.log2(balance(r1, second[i] ?? 0)));
+  const sorted = [...octaves].sort((a, b) => a - b);
+  const middle = sorted[sorted.length >> 1] ?? 0;
+  return Math.max(0, ...octaves.map((x) => Math.abs(x - middle)));
+}

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { WorkContext } from "../../../src/core/context.ts";
+import { linearLayer } from "../../../src/core/linearLayer.ts";
+import { mainGraph, type Model } from "../../../src/core/model.ts";
+import equalize from "../../../src/transforms/quantize/equalize.ts";
+import {
+  imbalance,
+  pairMaxima,
+  rangesOf,
+  UNBALANCED_OCTAVES,
+} from "../../../src/transforms/quantize/lib/equalization.ts";
+import { testTechnique } from "../../helpers/harness.ts";
+import { modelFromText } from "../../core/modelText.ts";
+
+/** Reads what is in memory; the tests' weights are small. */
+const context = {
+  readF32: ({ at }: { at: unknown }) =>
+    Promise.resolve(new Float32Array((at as Uint8Array).slice().buffer)),
+  checkpoint: () => Promise.resolve(),
+} as unknown as WorkContext;
+
+/** Ranges of a layer's channels, by the name of its node's result. */
+async function ranges(
+  model: Model,
+  output: string,
+  side: "input" | "output",
+  channels: number,
+): Promise<number[]> {
+  const node = mainGraph(model).nodes.find((n) => n.outputs[0] === output);
+  const layer = node ? linearLayer(model, [], node) : "no such node";
+  assert.ok(typeof layer !== "string", String(layer));
+  return [...rangesOf(layer, await pairMaxima(layer, context), side, channels)];
+}
+function assertClose(a: readonly number[], b: readonly number[]): void {
+  a.forEach((x, i) => assert.ok(Math.abs(x / (b[i] ?? NaN) - 1) < 1e-3, `${x} and ${b[i]}`));
+}
+
+const checks: Promise<void>[] = [];
+const later = (work: () => Promise<void>): void => void checks.push(work());
+
+const IMAGE = "input x float32 [1, 4, 6, 6]";
+
+testTechnique(equalize, [
+  {
+    name: "convolutions, a depthwise one between, and a Gemm behind pooling",
+    model: `${IMAGE} w = float32 [6, 4, 1, 1] normal wb = float32 [6] normal d = float32 [6, 1, 3, 3] normal * 0.01
+      e = float32 [5, 6, 1, 1] normal * 30 eb = float32 [5] normal f = float32 [3, 5] normal s = float32 [6, 1, 1] uniform
+      a = Conv(x, w, wb) b = PRelu(a, s) c = Conv(b, d) { group: 6, pads: [1, 1, 1, 1] } g = LeakyRelu(c)
+      h = Conv(g, e, eb) i = Relu(h) j = MaxPool(i) { kernel_shape: [2, 2], strides: [2, 2] } k = GlobalAveragePool(j)
+      l = Flatten(k) y = Gemm(l, f) { transB: 1 } output y float32 [1, 3]`,
+    units: ["a"],
+    skips: { y: "an output of the graph" },
+    errorDb: 110,
+    check: (model) =>
+      later(async () => {
+        assertClose(await ranges(model, "a", "output", 6), await ranges(model, "c", "input", 6));
+        assertClose(await ranges(model, "c", "output", 6), await ranges(model, "h", "input", 6));
+        assertClose(await ranges(model, "h", "output", 5), await ranges(model, "y", "input", 5));
+      }),
+  },
+  {
+    name: "flattened images: several features a channel; ConvTranspose with groups",
+    model: `${IMAGE} t = float32 [4, 3, 2, 2] normal u = float32 [6, 6, 3, 3] normal * 50 f = float32 [96, 3] normal
+      a = ConvTranspose(x, t) { group: 2, strides: [1, 1] } b = Relu(a) c = Conv(b, u) { strides: [2, 2], pads: [1, 1, 1, 1] } d = Relu(c)
+      s = int64 [2] [1, 96] e = Reshape(d, s) y = Gemm(e, f) output y float32 [1, 3]`,
+    units: ["a"],
+    errorDb: 110,
+    check: (model) =>
+      later(async () => {
+        assertClose(await ranges(model, "a", "output", 6), await ranges(model, "c", "input", 6));
+        assertClose(await ranges(model, "c", "output", 6), await ranges(model, "y", "input", 6));
+      }),
+  },
+  {
+    name: "products of more dimensions, with an Add as bias",
+    model: `input x float32 [2, 5, 8] w = float32 [8, 6] normal * 0.01 b = float32 [6] normal v = float32 [6, 4] normal
+      a = MatMul(x, w) c = Add(b, a) d = Relu(c) y = MatMul(d, v) output y float32 [2, 5, 4]`,
+    units: ["a"],
+    skips: { y: "an output of the graph" },
+    errorDb: 110,
+  },
+  {
+    name: "Gemm with factors and one bias for all",
+    model: `input x float32 [3, 8] w = float32 [8, 6] normal * 20 s = float32 [1] [2] v = float32 [6, 4] normal
+      a = Gemm(x, w, s) { alpha: 0.5, beta: 3.0 } b = Relu(a) y = Gemm(b, v) output y float32 [3, 4]`,
+    units: ["a"],
+    errorDb: 110,
+  },
+  {
+    name: "what lies between and does not let a factor through",
+    model: `${IMAGE} w = float32 [4, 4, 1, 1] normal k1 = float32 [4, 4, 1, 1] normal k2 = float32 [4, 4, 1, 1] normal
+      k3 = float32 [4, 4, 1, 1] normal k4 = float32 [4, 4, 1, 1] normal g = float32 [4] ones z = float32 [4] zeros lo = float32 [] [0] hi = float32 [] [6]
+      a = Conv(x, w) b = Sigmoid(a) c = Conv(b, k1) d = BatchNormalization(c, g, z, z, g) e = Conv(d, k2)
+      f = Clip(e, lo, hi) h = Conv(f, k3) i = Relu(h) j = Conv(i, k4) y = Add(i, j) output y float32 [1, 4, 6, 6]`,
+    units: [],
+    skips: {
+      a: "Sigmoid follows it",
+      c: "fold it first",
+      e: "the same for all channels",
+      h: "goes to 2 places",
+      j: "Add follows it",
+    },
+  },
+  {
+    name: "weights used twice, in float16, or no numbers",
+    model: `${IMAGE} w = float32 [4, 4, 1, 1] normal n = float32 [4, 4, 1, 1] nan m = float32 [4, 4, 1, 1] normal q = float16 [4, 4, 1, 1] normal
+      a = Conv(x, w) b = Relu(a) c = Conv(b, w) d = Conv(x, n) e = Relu(d) f = Conv(e, m)
+      h = Cast(x) { to: 10 } i = Conv(h, q) j = Cast(i) { to: 1 } k = Add(c, f) y = Add(k, j) output y float32 [1, 4, 6, 6]`,
+    sizes: "atMost",
+    units: [],
+    skips: {
+      a: "used 2 times",
+      c: "used 2 times",
+      d: "NaN",
+      f: "Add follows it",
+      i: "float16",
+    },
+  },
+  {
+    name: "channels without weights stay",
+    model: `${IMAGE} w = float32 [2, 4, 1, 1] [1, 2, 3, 4, 0, 0, 0, 0] v = float32 [2, 2, 1, 1] [16, 1, 16, 1] a = Conv(x, w) b = Relu(a) y = Conv(b, v) output y float32 [1, 2, 6, 6]`,
+    units: ["a"],
+    errorDb: 110,
+  },
+  {
+    name: "a chain that is balanced enough",
+    model: `${IMAGE} w = float32 [2, 4, 1, 1] ones v = float32 [2, 2, 1, 1] ones a = Conv(x, w) b = Relu(a) y = Conv(b, v) output y float32 [1, 2, 6, 6]`,
+    units: [],
+    skips: { a: "it is balanced", y: "an output of the graph" },
+  },
+]);
+
+test("quantize.equalize: both sides of every pair have the same ranges", async () => {
+  assert.ok(checks.length > 0);
+  await Promise.all(checks);
+});
+
+test("imbalance is told from weights alone", async () => {
+  const model = (v: string): Model =>
+    modelFromText(`${IMAGE} w = float32 [3, 4, 1, 1] ones v = float32 [1, 3, 1, 1] ${v}
+      a = Conv(x, w) b = Relu(a) y = Conv(b, v) output y float32 [1, 1, 6, 6]`);
+  assert.deepEqual(await imbalance(model("[1, 1, 1]"), context), [{ name: "a", octaves: 0 }]);
+  const [found] = await imbalance(model("[1, 1, 1024]"), context);
+  assert.equal(found?.octaves, 5);
+  assert.ok(found.octaves > UNBALANCED_OCTAVES);
+});
