@@ -20,6 +20,10 @@ export const analysisCases: Cases = {
     await reports.first().getByRole("button", { name: "Details" }).click();
     await page.getByTestId("report").getByText("is the most sensitive").waitFor();
     assert.equal(await page.getByTestId("series").count(), 4);
+    await page.getByTestId("show-in-graph").click();
+    await page.locator("lathe-graph").waitFor();
+    await page.getByTestId("legend").waitFor();
+    await goTo(page, "Analysis");
     await lab.screenshot(page, "analysis-report");
     assert.deepEqual(await lab.axe(page), []);
   },

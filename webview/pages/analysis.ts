@@ -187,6 +187,10 @@ class AnalysisPage extends Page {
       ${this.#run.failure ? failureView(this.#run.failure, () => this.#run.retry()) : nothing}
       ${this.#view.render(runs, {
         select: (target) => void this.#select(target),
+        showInGraph: (title, metric) => {
+          reportStore.choose({ title, metric });
+          this.goTo({ page: "graph" });
+        },
       })}`;
   }
 

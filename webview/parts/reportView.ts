@@ -17,6 +17,7 @@ const FIRST_CHARTS = 4;
 
 export interface ReportActions {
   readonly select: (target: string) => void;
+  readonly showInGraph: (title: string, metric: number) => void;
 }
 
 export class ReportView {
@@ -88,6 +89,12 @@ export class ReportView {
                     this.#metric = report.metrics.findIndex((metric) => metric.title === title);
                   },
                 )}
+                <vscode-button
+                  secondary
+                  data-testid="show-in-graph"
+                  @click=${() => actions.showInGraph(run.title, this.#metric)}
+                  >${text.showInGraph}</vscode-button
+                >
               </div>
               ${reportTable({
                 metrics: report.metrics,
