@@ -32,28 +32,29 @@ export function placeColumns(
     });
     for (const v of row) x[v] = (x[v] ?? 0) - at / 2;
   }
+  const wanted = new Float64Array(width.length);
+  const weights = new Float64Array(width.length);
+  const pull = (v: number, list: readonly number[] | undefined): void => {
+    for (const w of list ?? []) {
+      const strength = isBend(v) && isBend(w) ? 8 : isBend(v) || isBend(w) ? 2 : 1;
+      wanted[v] = (wanted[v] ?? 0) + strength * (x[w] ?? 0);
+      weights[v] = (weights[v] ?? 0) + strength;
+    }
+  };
+  const projection = new Projection(rows.reduce((max, row) => Math.max(max, row.length), 0));
   for (let sweep = 0; sweep < SWEEPS; sweep++) {
     const direction = sweep % 3;
     for (let k = 0; k < rows.length; k++) {
       const row = rows[direction === 1 ? rows.length - 1 - k : k] ?? [];
-      const wanted: number[] = [];
-      const weights: number[] = [];
       for (const v of row) {
-        let sum = 0;
-        let weight = 0;
-        const pull = (list: readonly number[] | undefined): void => {
-          for (const w of list ?? []) {
-            const strength = isBend(v) && isBend(w) ? 8 : isBend(v) || isBend(w) ? 2 : 1;
-            sum += strength * (x[w] ?? 0);
-            weight += strength;
-          }
-        };
-        if (direction !== 1) pull(network.up[v]);
-        if (direction !== 0) pull(network.down[v]);
-        wanted.push(weight > 0 ? sum / weight : (x[v] ?? 0));
-        weights.push(weight > 0 ? weight : 0.1);
+        wanted[v] = weights[v] = 0;
+        if (direction !== 1) pull(v, network.up[v]);
+        if (direction !== 0) pull(v, network.down[v]);
+        const weight = weights[v] ?? 0;
+        wanted[v] = weight > 0 ? (wanted[v] ?? 0) / weight : (x[v] ?? 0);
+        weights[v] = weight > 0 ? weight : 0.1;
       }
-      project(row, wanted, weights, apart, x);
+      projection.place(row, wanted, weights, apart, x);
     }
   }
   return x;
@@ -63,38 +64,52 @@ export function placeColumns(
  * The places closest to `wanted` (weighted least squares) that keep the order and the distances:
  * isotonic regression by pool-adjacent-violators on wanted minus the sums of distances. O(row).
  */
-function project(
-  row: readonly number[],
-  wanted: readonly number[],
-  weights: readonly number[],
-  apart: (a: number, b: number) => number,
-  x: Float64Array,
-): void {
-  const offsets: number[] = [];
-  const pools: { sum: number; weight: number; size: number }[] = [];
-  let offset = 0;
-  row.forEach((v, i) => {
-    const before = row[i - 1];
-    offset += before === undefined ? 0 : apart(before, v);
-    offsets.push(offset);
-    const weight = weights[i] ?? 1;
-    let pool = { sum: ((wanted[i] ?? 0) - offset) * weight, weight, size: 1 };
-    for (
-      let last = pools.at(-1);
-      last && last.sum / last.weight >= pool.sum / pool.weight;
-      last = pools.at(-1)
-    ) {
-      pools.pop();
-      pool = {
-        sum: pool.sum + last.sum,
-        weight: pool.weight + last.weight,
-        size: pool.size + last.size,
-      };
+class Projection {
+  readonly #offsets: Float64Array;
+  /** Pools of vertices that touch: sum of wanted places, weight and size of each. */
+  readonly #sums: Float64Array;
+  readonly #weights: Float64Array;
+  readonly #sizes: Int32Array;
+
+  constructor(longestRow: number) {
+    this.#offsets = new Float64Array(longestRow);
+    this.#sums = new Float64Array(longestRow);
+    this.#weights = new Float64Array(longestRow);
+    this.#sizes = new Int32Array(longestRow);
+  }
+
+  place(
+    row: readonly number[],
+    wanted: Float64Array,
+    weights: Float64Array,
+    apart: (a: number, b: number) => number,
+    x: Float64Array,
+  ): void {
+    let pools = 0;
+    let offset = 0;
+    for (let i = 0; i < row.length; i++) {
+      const v = row[i] ?? 0;
+      if (i > 0) offset += apart(row[i - 1] ?? 0, v);
+      this.#offsets[i] = offset;
+      let weight = weights[v] ?? 1;
+      let sum = ((wanted[v] ?? 0) - offset) * weight;
+      let size = 1;
+      while (pools > 0) {
+        const lastSum = this.#sums[pools - 1] ?? 0;
+        const lastWeight = this.#weights[pools - 1] ?? 1;
+        if (lastSum / lastWeight < sum / weight) break;
+        sum += lastSum;
+        weight += lastWeight;
+        size += this.#sizes[--pools] ?? 0;
+      }
+      this.#sums[pools] = sum;
+      this.#weights[pools] = weight;
+      this.#sizes[pools++] = size;
     }
-    pools.push(pool);
-  });
-  let i = 0;
-  for (const pool of pools)
-    for (const end = i + pool.size; i < end; i++)
-      x[row[i] ?? 0] = pool.sum / pool.weight + (offsets[i] ?? 0);
+    for (let pool = 0, i = 0; pool < pools; pool++) {
+      const at = (this.#sums[pool] ?? 0) / (this.#weights[pool] ?? 1);
+      for (const end = i + (this.#sizes[pool] ?? 0); i < end; i++)
+        x[row[i] ?? 0] = at + (this.#offsets[i] ?? 0);
+    }
+  }
 }

@@ -255,8 +255,8 @@ export function namesOf(model: Model, path: GraphPath, item: Item): string[] {
       for (const node of graph.nodes) {
         names.add(nodeLabel(graph.path, node));
         names.add(nodeKey(node));
+        for (const tensor of weightsOf(model, graph, node, [])) names.add(tensor.name);
       }
-      for (const tensor of graph.tensors.values()) names.add(tensor.name);
     }
   names.delete("");
   return [...names];

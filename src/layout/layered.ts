@@ -48,6 +48,35 @@ const BEND_WIDTH = 4;
 /** Rows up to this high have their boxes centred; in higher ones (an open group) they hang from the top. */
 const CENTRED_ROW = 90;
 
+/** Bends that a picture may have, and how short edges may have to be for that (in rows). */
+const MAX_BENDS = 5000;
+const MIN_SPAN = 8;
+
+/**
+ * Rows that each edge passes, from the ranks alone (a small part of the work), and the options with
+ * which there are not too many bends: a tangle of long lines costs most and says least.
+ */
+export function measureEdges(
+  boxes: readonly LayoutBox[],
+  edges: readonly LayoutEdge[],
+): { readonly spans: readonly number[]; readonly options: LayoutOptions } {
+  const graph: Digraph = {
+    count: boxes.length,
+    from: Int32Array.from(edges, ({ from }) => from),
+    to: Int32Array.from(edges, ({ to }) => to),
+  };
+  const { rank } = assignRanks(
+    graph,
+    boxes.map((box) => box.pin),
+  );
+  const spans = edges.map(({ from, to }) => Math.abs((rank[to] ?? 0) - (rank[from] ?? 0)));
+  let { maxSpan } = DEFAULTS;
+  const bends = (): number =>
+    spans.reduce((sum, span) => sum + (span <= maxSpan ? Math.max(0, span - 1) : 0), 0);
+  while (maxSpan > MIN_SPAN && bends() > MAX_BENDS + boxes.length) maxSpan -= 4;
+  return { spans, options: { ...DEFAULTS, maxSpan } };
+}
+
 /** Lays the weakly connected parts out apart: the first large one in place, others in columns beside it. */
 export function layered(
   boxes: readonly LayoutBox[],

@@ -1,7 +1,14 @@
 /** One picture of a graph: which boxes are visible, where they are, and the lines between them. */
 import type { Digraph } from "./digraph.ts";
 import type { Group, Member } from "./groups.ts";
-import { layered, type LayoutBox, type LayoutEdge, type Point } from "./layered.ts";
+import {
+  layered,
+  measureEdges,
+  type LayoutBox,
+  type LayoutEdge,
+  type LayoutOptions,
+  type Point,
+} from "./layered.ts";
 
 /** Texts of a box, which decide its size. */
 export interface BoxText {
@@ -97,6 +104,14 @@ interface Placed {
   readonly below: number;
 }
 
+interface Ends {
+  readonly boxes: readonly LayoutBox[];
+  readonly edges: readonly LayoutEdge[];
+  /** Port of each item whose value comes in or goes out. */
+  readonly inAt: ReadonlyMap<number, number>;
+  readonly outAt: ReadonlyMap<number, number>;
+}
+
 export function placeView(input: ViewInput): PlacedView {
   return new Placement(input).view();
 }
@@ -189,19 +204,24 @@ class Placement {
       const node = this.#nodes[child];
       if (node?.open) this.#place(child, node.children);
     }
-    const all = [...(this.#inner.get(group)?.values() ?? [])];
-    let result = this.#layOut(children, all);
-    if (result.tooLong.length > 0) {
-      // Too long for a line: named at its user, which makes that box higher; so once more.
-      const tooLong = new Set(result.tooLong);
-      for (const { from, to, via } of tooLong) {
+    let inner = [...(this.#inner.get(group)?.values() ?? [])];
+    // Too long for a line: named at its user, which makes that box higher.
+    const name = (long: readonly Inner[]): void => {
+      for (const { from, to, via } of long) {
         this.#nodes[to]?.named.add(this.#input.valueOf(via));
         if (from >= 0) this.#nodes[from]?.users.add(to);
       }
-      result = this.#layOut(
-        children,
-        all.filter((edge) => !tooLong.has(edge)),
-      );
+      const named = new Set(long);
+      inner = inner.filter((edge) => !named.has(edge));
+    };
+    const { boxes, edges } = this.#ends(children, inner);
+    const { spans, options } = measureEdges(boxes, edges);
+    name(inner.filter((_, i) => !edges[i]?.always && (spans[i] ?? 0) > options.maxSpan));
+    let result = this.#layOut(children, inner, options);
+    if (result.tooLong.length > 0) {
+      // Without the named edges ranks may shift once more.
+      name(result.tooLong);
+      result = this.#layOut(children, inner, options);
     }
     this.#placed.set(group, result);
     if (group >= 0) this.#sizes.set(group, this.#frame(group, result));
@@ -239,10 +259,8 @@ class Placement {
     };
   }
 
-  #layOut(
-    children: readonly number[],
-    inner: readonly Inner[],
-  ): Placed & { tooLong: readonly Inner[] } {
+  /** The boxes of a group with its ports, and the edges between them. */
+  #ends(children: readonly number[], inner: readonly Inner[]): Ends {
     const boxes: LayoutBox[] = children.map((child) => ({ ...this.#boxSize(child), pin: 0 }));
     const local = new Map(children.map((child, i) => [child, i]));
     const inAt = new Map<number, number>();
@@ -260,7 +278,16 @@ class Placement {
       // Only a closed box has room for a name in place of a line.
       always: to === OUT || this.#nodes[to]?.open === true,
     }));
-    const layout = layered(boxes, edges);
+    return { boxes, edges, inAt, outAt };
+  }
+
+  #layOut(
+    children: readonly number[],
+    inner: readonly Inner[],
+    options: LayoutOptions,
+  ): Placed & { tooLong: readonly Inner[] } {
+    const { boxes, edges, inAt, outAt } = this.#ends(children, inner);
+    const layout = layered(boxes, edges, options);
     const centre = (at: number): number => (layout.x[at] ?? 0) + (boxes[at]?.width ?? 0) / 2;
     /** The side that faces the next point: lines that close a cycle leave at the top. */
     const side = (at: number, next: Point | undefined): number => {
@@ -298,7 +325,7 @@ class Placement {
         arrow: edge.to !== OUT && this.#nodes[edge.to]?.open !== true,
       });
     });
-    const offset = (ports: Map<number, number>): Map<number, number> =>
+    const offset = (ports: ReadonlyMap<number, number>): Map<number, number> =>
       new Map([...ports].map(([via, at]) => [via, centre(at) + FRAME.side]));
     return {
       width: layout.width,

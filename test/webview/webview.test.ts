@@ -4,6 +4,7 @@ import { after, before, test } from "node:test";
 import { analysisCases } from "./analysisCases.ts";
 import { dataCases } from "./dataCases.ts";
 import { diffCases } from "./diffCases.ts";
+import { graphCases } from "./graphCases.ts";
 import { lookCases } from "./lookCases.ts";
 import { optimizeCases } from "./optimizeCases.ts";
 import { openLab, type Lab } from "./pages.ts";
@@ -17,6 +18,7 @@ before(async () => {
 after(() => lab?.close());
 
 const groups = {
+  graphCases,
   summaryCases,
   tensorsCases,
   dataCases,

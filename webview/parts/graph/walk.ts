@@ -1,6 +1,14 @@
 /** Where the arrow keys lead: along edges up and down, between neighbours left and right. */
 import type { Scene } from "./scene.ts";
 
+const WALKING: ReadonlySet<string> = new Set([
+  "ArrowDown",
+  "ArrowUp",
+  "ArrowRight",
+  "ArrowLeft",
+  "Home",
+]);
+
 export class Walk {
   /** The way that was come: going back up leads to the producer one came from. */
   #trail: readonly number[] = [];
@@ -8,7 +16,7 @@ export class Walk {
   /** The box that `key` leads to from `active`; null where it leads nowhere. */
   next(scene: Scene, active: number, key: string): number | null {
     const box = scene.boxes[active];
-    if (!box) return scene.order[0] ?? null;
+    if (!box) return WALKING.has(key) ? (scene.order[0] ?? null) : null;
     switch (key) {
       case "ArrowDown":
         return this.#along(scene, active, true);
