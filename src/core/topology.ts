@@ -1,5 +1,13 @@
 /** Order of nodes: each value made before it is used, subgraph captures included. */
-import { graphKey, type Graph, type GraphNode, type Model } from "./model.ts";
+import {
+  graphKey,
+  MAIN,
+  mainGraph,
+  nodeKey,
+  type Graph,
+  type GraphNode,
+  type Model,
+} from "./model.ts";
 
 /** Names a node uses: its inputs, and whatever its subgraphs take from outside. */
 function usedNames(model: Model, node: GraphNode): string[] {
@@ -12,6 +20,42 @@ function usedNames(model: Model, node: GraphNode): string[] {
     names.push(...graph.outputs);
   }
   return names;
+}
+
+/**
+ * The model with what its main graph needs to compute `values`, and nothing else. Inputs stay, so that
+ * it takes the same feeds; `values` are not made outputs.
+ */
+export function upTo(model: Model, values: readonly string[]): Model {
+  const main = mainGraph(model);
+  const makers = new Map<string, GraphNode>();
+  for (const node of main.nodes)
+    for (const output of node.outputs) if (output !== "") makers.set(output, node);
+  const kept = new Set<GraphNode>();
+  const names = new Set(values);
+  // A set is walked in the order of insertion, additions during the walk included.
+  for (const name of names) {
+    const node = makers.get(name);
+    if (!node || kept.has(node)) continue;
+    kept.add(node);
+    for (const used of usedNames(model, node)) names.add(used);
+  }
+  const inputs = new Set(main.inputs);
+  const graph: Graph = {
+    ...main,
+    nodes: main.nodes.filter((node) => kept.has(node)),
+    tensors: new Map([...main.tensors].filter(([name]) => names.has(name) || inputs.has(name))),
+  };
+  const keys = new Set([...kept].map(nodeKey));
+  const inside = [...model.graphs].filter(
+    ([
+      ,
+      {
+        path: [outer],
+      },
+    ]) => keys.has(outer ?? ""),
+  );
+  return { ...model, graphs: new Map([[graphKey(MAIN), graph], ...inside]) };
 }
 
 /**

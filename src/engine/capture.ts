@@ -7,6 +7,7 @@ import path from "node:path";
 import { graphKey, MAIN, mainGraph, type Graph, type Model } from "../core/model.ts";
 import { scopeOf } from "../core/scope.ts";
 import { inferShapes } from "../core/shapeInference.ts";
+import { upTo } from "../core/topology.ts";
 import type { BoundData } from "../data/bind.ts";
 import type { ModelIo, Split } from "../data/dataset.ts";
 import { openData } from "../data/open.ts";
@@ -82,10 +83,10 @@ export async function capture(
   task: Task,
 ): Promise<Captured> {
   const { taken, skipped } = choose(model, values);
-  const exposer = exposing(model, options, task);
+  const inputs = new Set(mainGraph(model).inputs);
+  const computed = taken.filter((name) => !inputs.has(name));
+  const exposer = exposing(model, computed, options, task);
   try {
-    const inputs = new Set(mainGraph(model).inputs);
-    const computed = taken.filter((name) => !inputs.has(name));
     const feeder = await exposer.use(computed.slice(0, 1), (session) => feederOf(session, options));
     const sizes = await measure(computed, feeder, exposer, task);
     const waves = planWaves(taken, inputs, sizes, feeder, options.budgetBytes);
@@ -107,7 +108,7 @@ export async function capture(
       );
     return { samples: feeder.samples, waves: waves.length, skipped };
   } finally {
-    exposer.remove();
+    await exposer.remove();
   }
 }
 
@@ -137,20 +138,29 @@ function choose(
 }
 
 export interface Exposer {
-  /** Loads the model with these values as its only outputs, and frees it after `work`. */
+  /**
+   * Loads the model with these values as its only outputs. It is kept until other values are asked
+   * for: a technique that goes layer by layer would load every layer's model twice.
+   */
   use<T>(
     values: readonly string[],
     work: (session: Session, fetch: readonly string[]) => Promise<T>,
   ): Promise<T>;
-  remove(): void;
+  /** Frees the model and removes its files. */
+  remove(): Promise<void>;
 }
 
-/** Weights are written once as external data, which the runtime maps; each wave only adds a graph. */
+/**
+ * Only what `values` need is written and run: a layer near the inputs costs little of a large model.
+ * Weights are written once as external data, which the runtime maps; each wave only adds a graph.
+ */
 export function exposing(
-  model: Model,
+  whole: Model,
+  all: readonly string[],
   options: Pick<CaptureOptions, "folder" | "threads">,
   task: Task,
 ): Exposer {
+  const model = all.length === 0 ? whole : upTo(whole, all);
   const dataName = "capture.data";
   const at = (name: string): string => path.join(options.folder, name);
   const written = new Set<string>();
@@ -158,29 +168,34 @@ export function exposing(
     written.add(name);
     await writePieces(at(name), pieces, { hash: false, onBytes: () => {} }, task);
   };
+  let loaded: { readonly key: string; readonly session: Session } | null = null;
+  const load = async (values: readonly string[]): Promise<Session> => {
+    const key = JSON.stringify(values);
+    if (loaded?.key === key) return loaded.session;
+    await loaded?.session.release();
+    loaded = null;
+    const main = mainGraph(model);
+    // A graph without outputs is invalid; one that only gives inputs on makes anything.
+    const outputs = values.length > 0 ? values : all.length > 0 ? all : main.outputs;
+    const graph: Graph = { ...main, outputs };
+    const exposed = { ...model, graphs: new Map([...model.graphs, [graphKey(MAIN), graph]]) };
+    const file = `capture-${written.size}.onnx`;
+    for (const part of encodeModel(exposed, { externalData: "always", dataName }))
+      if (part.name === null) await write(file, part.pieces);
+      else if (!written.has(part.name)) await write(part.name, part.pieces);
+    const session = await createSession(at(file), {
+      threads: options.threads,
+      optimization: "basic",
+      exactWeights: true,
+    });
+    loaded = { key, session };
+    return session;
+  };
   return {
-    async use(values, work) {
-      const main = mainGraph(model);
-      // A graph without outputs is invalid; one that only gives inputs on keeps its own.
-      const outputs = values.length === 0 ? main.outputs : values;
-      const graph: Graph = { ...main, outputs };
-      const exposed = { ...model, graphs: new Map([...model.graphs, [graphKey(MAIN), graph]]) };
-      const file = `capture-${written.size}.onnx`;
-      for (const part of encodeModel(exposed, { externalData: "always", dataName }))
-        if (part.name === null) await write(file, part.pieces);
-        else if (!written.has(part.name)) await write(part.name, part.pieces);
-      const session = await createSession(at(file), {
-        threads: options.threads,
-        optimization: "basic",
-        exactWeights: true,
-      });
-      try {
-        return await work(session, values);
-      } finally {
-        await session.release();
-      }
-    },
-    remove() {
+    use: async (values, work) => work(await load(values), values),
+    async remove() {
+      await loaded?.session.release();
+      loaded = null;
       for (const name of written) rmSync(at(name), { force: true });
     },
   };

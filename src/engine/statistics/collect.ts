@@ -67,7 +67,7 @@ export async function collectNeeds(
     await runWaves(second, answering, part(task, share, 1));
     return { passes: waves.length + second.length, samples };
   } finally {
-    for (const model of opened.values()) model.exposer.remove();
+    for (const model of opened.values()) await model.exposer.remove();
   }
 }
 

@@ -43,9 +43,9 @@ export async function openForMeasuring(
   task: Task,
 ): Promise<Opened> {
   mkdirSync(folder, { recursive: true });
-  const exposer = exposing(model, { folder, threads }, task);
   const inputs = new Set(mainGraph(model).inputs);
   const computed = values.filter((name) => !inputs.has(name));
+  const exposer = exposing(model, computed, { folder, threads }, task);
   const probed = new Map<string, Probed>();
   const probe = (name: string, tensor: HostTensor, rows: number): void => {
     const bytes = (tensor.data.length * dtype(tensor.dtype).bits) / 8 / rows;
