@@ -11,6 +11,7 @@ export interface Materialized {
   readonly model: Model;
   /** The base file's model, before the recipe. */
   readonly base: Model;
+  readonly baseKey: string;
   /** Identity of this state: base fingerprint and recipe; equal keys mean equal bytes. */
   readonly key: string;
   /** What each entry did, in order. */

@@ -18,7 +18,8 @@ import type { EngineEnv, Materialized } from "./env.ts";
 import { fingerprint, openModel, readRange, readRangeInto } from "./files.ts";
 import { stageModel } from "./save.ts";
 import { scratchFolder, touch, type Scratch } from "./scratch.ts";
-import { openWorkplaces } from "./workplace.ts";
+import { openStore } from "./statistics/store.ts";
+import { openWorkplaces, type WorkplaceScene } from "./workplace.ts";
 
 /** What only the job child has: the functions that need onnxruntime. */
 export interface Computing {
@@ -63,12 +64,14 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
 
   async function open(doc: Doc, task: Task = UNHEARD): Promise<Materialized> {
     const base = openBase(doc.base);
-    let key = baseKey(doc.base.fingerprint);
+    const baseOwn = baseKey(doc.base.fingerprint);
+    let key = baseOwn;
     let state: { model: Model; changes: readonly Change[] } = { model: base, changes: [] };
     for (const [i, entry] of doc.recipe.entries()) {
       const { meta } = findTransform(entry.transform);
       const version = `${meta.version}/${options.toolVersion}`;
       const data = meta.data === "none" ? undefined : doc.data;
+      const keys = { base: baseOwn, before: key };
       key = entryKey(key, entry, version, data === undefined ? null : dataIdentity(data));
       const id = `${doc.base.path}\n${key}`;
       const share: Task = {
@@ -77,9 +80,9 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
       };
       state =
         states.get(id) ??
-        states.set(id, await step({ ...state, base, data: data ?? null }, entry, key, share));
+        states.set(id, await step({ ...state, base, keys, data: data ?? null }, entry, key, share));
     }
-    return { ...state, base, key };
+    return { ...state, base, baseKey: baseOwn, key };
   }
 
   async function step(
@@ -87,6 +90,7 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
       readonly model: Model;
       readonly changes: readonly Change[];
       readonly base: Model;
+      readonly keys: WorkplaceScene["keys"];
       readonly data: string | null;
     },
     entry: Entry,
@@ -124,6 +128,7 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
     scene: {
       readonly base: Model;
       readonly model: Model;
+      readonly keys: WorkplaceScene["keys"];
       readonly data: string | null;
       readonly computing: Computing;
     },
@@ -134,13 +139,14 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
   };
 
   function analysisPlace(
-    { base, model }: Materialized,
+    { base, model, baseKey: own, key }: Materialized,
     who: string,
     data: string | null,
     task: Task,
   ): Workplace {
     if (!options.computing) throw engineErrors.needsJob(who);
-    const scene = { who, seed: 0, base, model, data, computing: options.computing };
+    const keys = { base: own, before: key };
+    const scene = { who, seed: 0, base, model, keys, data, computing: options.computing };
     return openWorkplaces(
       scene,
       tools,
@@ -232,7 +238,8 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
     return path.join(folder, name);
   }
 
-  const tools = { kernels, readF32, readBytes, withScratchFolder };
+  const store = openStore(scratch, () => new Date());
+  const tools = { kernels, readF32, readBytes, store, withScratchFolder };
   return { kernels, open, fileFor, withScratchFolder, readBytes, readF32, analysisPlace };
 }
 

@@ -22,6 +22,8 @@ export interface Scratch {
   readonly models: string;
   /** `<key>.json`: what analyzers answered. */
   readonly reports: string;
+  /** `<key>.stat`: statistics of activations. */
+  readonly statistics: string;
   /** Old bytes of files that a document was saved over. */
   readonly kept: string;
   readonly temp: string;
@@ -37,6 +39,7 @@ export function openScratch(root: string): Scratch {
     changes: path.join(root, "changes"),
     models: path.join(root, "models"),
     reports: path.join(root, "reports"),
+    statistics: path.join(root, "statistics"),
     kept: path.join(root, "kept"),
     temp: path.join(root, "temp"),
   };
@@ -44,6 +47,7 @@ export function openScratch(root: string): Scratch {
     scratch.changes,
     scratch.models,
     scratch.reports,
+    scratch.statistics,
     scratch.kept,
     scratch.temp,
   ])
@@ -90,7 +94,8 @@ export function sweepScratch(scratch: Scratch, limitBytes: number, nowMs: number
   const items = [
     ...cachedChanges(scratch, nowMs),
     ...cachedModels(scratch),
-    ...cachedReports(scratch),
+    ...cachedFiles(scratch.reports),
+    ...cachedFiles(scratch.statistics),
   ];
   let total = items.reduce((sum, item) => sum + item.sizeBytes, 0);
   for (const item of items.sort((a, b) => a.usedMs - b.usedMs)) {
@@ -136,16 +141,16 @@ const cachedModels = (scratch: Scratch): Item[] =>
     ];
   });
 
-const cachedReports = (scratch: Scratch): Item[] =>
-  list(scratch.reports).flatMap((name) => {
-    const file = path.join(scratch.reports, name);
+const cachedFiles = (folder: string): Item[] =>
+  list(folder).flatMap((name) => {
+    const file = path.join(folder, name);
     const stats = statOf(file);
     return stats ? [{ paths: [file], sizeBytes: stats.size, usedMs: stats.mtimeMs }] : [];
   });
 
 /** Removes every cached result; kept bases stay, since open documents read them. */
 export function clearScratch(scratch: Scratch): void {
-  for (const folder of [scratch.changes, scratch.models, scratch.reports])
+  for (const folder of [scratch.changes, scratch.models, scratch.reports, scratch.statistics])
     for (const name of list(folder)) remove(path.join(folder, name));
 }
 

@@ -5,6 +5,7 @@ import type { Kernels } from "../shared/kernels.ts";
 import type { Task } from "../shared/task.ts";
 import type { OpenWorkplace } from "./compute.ts";
 import type { Computing } from "./environment.ts";
+import type { StatisticsStore } from "./statistics/store.ts";
 
 export interface WorkplaceScene {
   /** Id of the technique or analyzer, for error texts. */
@@ -13,6 +14,8 @@ export interface WorkplaceScene {
   /** The document's file before its recipe, and the state that is worked on. */
   readonly base: Model;
   readonly model: Model;
+  /** Identity of those two states. */
+  readonly keys: { readonly base: string; readonly before: string };
   readonly data: string | null;
   readonly computing: Computing;
 }
@@ -26,18 +29,21 @@ export interface WorkplaceTools {
     buffer?: Float32Array,
   ) => Float32Array;
   readonly readBytes: (tensor: Tensor, offset: number, length: number) => Uint8Array;
+  readonly store: StatisticsStore;
   readonly withScratchFolder: <T>(use: (folder: string) => Promise<T>) => Promise<T>;
 }
 
 export const openWorkplaces =
   (scene: WorkplaceScene, tools: WorkplaceTools, task: Task): OpenWorkplace =>
   ({ progress, current }) => {
-    const { who, seed, base, model, data, computing } = scene;
+    const { who, seed, base, model, keys, data, computing } = scene;
     const statistics = computing.openStatistics({
       who,
       data,
       seed,
       models: { base: () => base, before: () => model, current },
+      keys: { ...keys, current: null },
+      store: tools.store,
       withScratchFolder: tools.withScratchFolder,
     });
     return {

@@ -1,5 +1,5 @@
 /** Statistics of a model over arrays, as a technique would ask for them. */
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { TestContext } from "node:test";
 import type { Model } from "../../src/core/model.ts";
@@ -11,6 +11,8 @@ import {
   STATISTICS_BUDGET_BYTES,
   type Statistics,
 } from "../../src/engine/statistics/statistics.ts";
+import { openScratch } from "../../src/engine/scratch.ts";
+import { openStore } from "../../src/engine/statistics/store.ts";
 import { npyBytes, type NpyValues } from "./npy.ts";
 import { modelFile, task, tempFolder } from "./temp.ts";
 
@@ -21,11 +23,17 @@ export interface Scene {
   readonly models: Partial<Record<State, string>> & { readonly before: string };
   readonly seed?: number;
   readonly budgetBytes?: number;
+  /** Identities of base and before; by default both have none, so that nothing is stored. */
+  readonly keys?: { readonly base: string; readonly before: string };
 }
 
 export interface Measuring {
   readonly statistics: Statistics;
   readonly models: Record<State, Model>;
+  /** Stored statistics, as file names. */
+  stored(): string[];
+  /** How often a model was run over the data. */
+  runs(): number;
   stat<K extends StatKind>(need: Need<K>): Promise<StatTypes[K]>;
 }
 
@@ -41,8 +49,8 @@ export function calibrationData(folder: string, inputs: Scene["inputs"]): string
   return data;
 }
 
-export function measuring(t: TestContext, scene: Scene): Measuring {
-  const folder = tempFolder(t);
+/** @param folder to share stored statistics between two; its own by default */
+export function measuring(t: TestContext, scene: Scene, folder: string = tempFolder(t)): Measuring {
   const data = calibrationData(folder, scene.inputs);
   const open = (state: State): Model =>
     openModel(modelFile(folder, scene.models[state] ?? "", `${state}.onnx`));
@@ -52,6 +60,8 @@ export function measuring(t: TestContext, scene: Scene): Measuring {
     base: scene.models.base === undefined ? before : open("base"),
     current: scene.models.current === undefined ? before : open("current"),
   };
+  const scratch = openScratch(path.join(folder, "scratch"));
+  let runs = 0;
   const statistics = openStatistics(
     {
       who: "a test",
@@ -62,7 +72,12 @@ export function measuring(t: TestContext, scene: Scene): Measuring {
         before: () => models.before,
         current: () => models.current,
       },
-      withScratchFolder: (use) => use(mkdtempSync(path.join(folder, "scratch-"))),
+      keys: { base: null, before: null, ...scene.keys, current: null },
+      store: openStore(scratch, () => new Date()),
+      withScratchFolder: (use) => {
+        runs++;
+        return use(mkdtempSync(path.join(folder, "scratch-")));
+      },
     },
     {
       threads: 1,
@@ -70,5 +85,11 @@ export function measuring(t: TestContext, scene: Scene): Measuring {
       blas: createBlas(1),
     },
   );
-  return { statistics, models, stat: (need) => statistics.stat(need, task) };
+  return {
+    statistics,
+    models,
+    stored: () => readdirSync(scratch.statistics),
+    runs: () => runs,
+    stat: (need) => statistics.stat(need, task),
+  };
 }

@@ -109,10 +109,15 @@ async function openModels(
     values.set(model, names.add(source.value));
   }
   const opened = new Map<Model, Opened>();
-  for (const [model, names] of values) {
-    const own = path.join(folder, String(opened.size));
-    const one = { data, threads, folder: own };
-    opened.set(model, await openForMeasuring(model, [...names], one, part(task, 0, 0)));
+  try {
+    for (const [model, names] of values) {
+      const own = path.join(folder, String(opened.size));
+      const one = { data, threads, folder: own };
+      opened.set(model, await openForMeasuring(model, [...names], one, part(task, 0, 0)));
+    }
+  } catch (error) {
+    for (const { exposer } of opened.values()) await exposer.remove();
+    throw error;
   }
   return opened;
 }

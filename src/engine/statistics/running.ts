@@ -52,20 +52,25 @@ export async function openForMeasuring(
     probed.set(name, { shape: tensor.shape, bytes });
   };
   let opened: { readonly feeder: Feeder; readonly io: string } | null = null;
-  for (let from = 0; from === 0 || from < computed.length; from += PROBE_VALUES) {
-    const some = computed.slice(from, from + PROBE_VALUES);
-    opened = await exposer.use(some, async (session, fetch) => {
-      const feeder =
-        opened?.feeder ?? (await feederOf(session, { data, split: "calibration", limit: null }));
-      await breathe(task);
-      for await (const { feeds } of feeder.batches(1, 1)) {
-        const rows = feeder.fixedBatch ?? 1;
-        for (const [name, tensor] of feeds) probe(name, tensor, rows);
-        if (fetch.length > 0)
-          for (const [name, tensor] of await session.run(feeds, fetch)) probe(name, tensor, rows);
-      }
-      return { feeder, io: opened?.io ?? JSON.stringify(session.inputs) };
-    });
+  try {
+    for (let from = 0; from === 0 || from < computed.length; from += PROBE_VALUES) {
+      const some = computed.slice(from, from + PROBE_VALUES);
+      opened = await exposer.use(some, async (session, fetch) => {
+        const feeder =
+          opened?.feeder ?? (await feederOf(session, { data, split: "calibration", limit: null }));
+        await breathe(task);
+        for await (const { feeds } of feeder.batches(1, 1)) {
+          const rows = feeder.fixedBatch ?? 1;
+          for (const [name, tensor] of feeds) probe(name, tensor, rows);
+          if (fetch.length > 0)
+            for (const [name, tensor] of await session.run(feeds, fetch)) probe(name, tensor, rows);
+        }
+        return { feeder, io: opened?.io ?? JSON.stringify(session.inputs) };
+      });
+    }
+  } catch (error) {
+    await exposer.remove();
+    throw error;
   }
   if (!opened) throw new Error("a model is opened by its first probe");
   return { model, exposer, inputs, probed, ...opened };

@@ -3,15 +3,18 @@ import type { Model } from "../../core/model.ts";
 import {
   needKey,
   type Need,
+  type Sampled,
   type StatKind,
-  type StatTypes,
   type State,
+  type StatTypes,
 } from "../../core/statistics.ts";
 import { engineErrors } from "../../shared/errors.ts";
 import type { Blas } from "../../shared/kernels.ts";
 import type { Task } from "../../shared/task.ts";
+import { dataIdentity } from "../dataIdentity.ts";
 import type { Answer } from "./answering.ts";
 import { collectNeeds } from "./collect.ts";
+import { sizeOf, storeKey, type StateKeys, type StatisticsStore } from "./store.ts";
 
 export interface StatisticsScene {
   /** Technique or analyzer that asks, for error texts. */
@@ -19,6 +22,8 @@ export interface StatisticsScene {
   readonly data: string | null;
   readonly seed: number;
   readonly models: Readonly<Record<State, () => Model>>;
+  readonly keys: StateKeys;
+  readonly store: StatisticsStore;
   readonly withScratchFolder: <T>(use: (folder: string) => Promise<T>) => Promise<T>;
 }
 
@@ -41,6 +46,8 @@ export interface Statistics {
 }
 
 export const STATISTICS_BUDGET_BYTES = 2 ** 31;
+/** Larger statistics stay on disk until they are asked for: Grams of a whole model fill any memory. */
+const KEPT_BYTES = 2 ** 16;
 
 interface Asked {
   readonly need: Need;
@@ -48,38 +55,71 @@ interface Asked {
   readonly fail: (error: unknown) => void;
 }
 
+/** An answer, or the key it is stored under. */
+type Held = { readonly answer: Answer } | { readonly stored: string };
+
 export function openStatistics(scene: StatisticsScene, options: StatisticsOptions): Statistics {
-  const { data } = scene;
-  const fixed = new Map<string, Answer>();
+  const { data, seed, store } = scene;
+  const steady = new Map<string, Held>();
   /** Those that involve the current model, for as long as it is the same. */
-  let moving: { readonly model: Model; readonly answers: Map<string, Answer> } | null = null;
+  let moving: { readonly model: Model; readonly answers: Map<string, Held> } | null = null;
   let asked: Asked[] = [];
   let working: Promise<unknown> = Promise.resolve();
 
   const isMoving = (need: Need): boolean => need.of === "current" || need.against?.of === "current";
-  const answersFor = (need: Need): Map<string, Answer> => {
-    if (!isMoving(need)) return fixed;
+  const answersFor = (need: Need): Map<string, Held> => {
+    if (!isMoving(need)) return steady;
     const model = scene.models.current();
     if (moving?.model !== model) moving = { model, answers: new Map() };
     return moving.answers;
   };
+  function hold(answer: Answer, stored: string | null): Held {
+    if (stored === null || answer instanceof Error || sizeOf(answer) <= KEPT_BYTES)
+      return { answer };
+    return { stored };
+  }
+  function held(need: Need): Answer | null {
+    const found = answersFor(need).get(needKey(need));
+    if (!found) return null;
+    return "stored" in found ? store.load(found.stored) : found.answer;
+  }
 
-  /** One after the other: two collections at once would take twice the memory. */
+  /** Collects what is neither here nor stored. */
   async function collectNow(needs: readonly Need[], task: Task): Promise<void> {
     if (data === null) throw engineErrors.needsData(scene.who);
-    const missing = needs.filter((need) => !answersFor(need).has(needKey(need)));
+    const identity = dataIdentity(data);
+    const homes = new Map<
+      string,
+      { readonly home: Map<string, Held>; readonly stored: string | null }
+    >();
+    const missing: Need[] = [];
+    for (const need of needs) {
+      const key = needKey(need);
+      const home = answersFor(need);
+      const stored = storeKey(need, scene.keys, identity, seed);
+      if (homes.has(key)) continue;
+      const known: Sampled | null = home.has(key) || stored === null ? null : store.load(stored);
+      if (known) home.set(key, hold(known, stored));
+      if (home.has(key)) continue;
+      homes.set(key, { home, stored });
+      missing.push(need);
+    }
     if (missing.length === 0) return;
-    const { models, seed } = scene;
-    const homes = new Map(missing.map((need) => [needKey(need), answersFor(need)]));
+    const { models } = scene;
     await scene.withScratchFolder((folder) =>
       collectNeeds(
         missing,
         { ...options, data, seed, models, folder },
-        (key, answer) => homes.get(key)?.set(key, answer),
+        (key, answer) => {
+          const { home, stored = null } = homes.get(key) ?? {};
+          if (stored !== null && !(answer instanceof Error)) store.save(stored, answer);
+          home?.set(key, hold(answer, stored));
+        },
         task,
       ),
     );
   }
+  /** One after the other: two collections at once would take twice the memory. */
   function inTurn(work: () => Promise<void>): Promise<void> {
     const done = working.then(work, work);
     working = done.catch(() => {});
@@ -94,24 +134,29 @@ export function openStatistics(scene: StatisticsScene, options: StatisticsOption
         now.map(({ need }) => need),
         task,
       );
-      for (const { need, settle } of now) {
-        const answer = answersFor(need).get(needKey(need));
-        if (!answer) throw new Error(`no answer for ${needKey(need)}`);
-        settle(answer);
-      }
+      for (const { need, settle } of now) settle(held(need) ?? (await again(need, task)));
     } catch (error) {
       for (const { fail } of now) fail(error);
     }
   }
+  /** What was swept from the disk meanwhile. */
+  async function again(need: Need, task: Task): Promise<Answer> {
+    answersFor(need).delete(needKey(need));
+    await collectNow([need], task);
+    const answer = held(need);
+    if (!answer) throw new Error(`no answer for ${needKey(need)}`);
+    return answer;
+  }
 
   return {
     async collect(needs, task) {
-      const steady = needs.filter((need) => !isMoving(need));
-      await inTurn(() => collectNow(steady, task));
+      const wanted = needs.filter((need) => !isMoving(need));
+      await inTurn(() => collectNow(wanted, task));
       const reasons = new Map<string, string>();
-      for (const need of steady) {
-        const answer = fixed.get(needKey(need));
-        if (answer instanceof Error) reasons.set(needKey(need), answer.message);
+      for (const need of wanted) {
+        const found = steady.get(needKey(need));
+        if (found && "answer" in found && found.answer instanceof Error)
+          reasons.set(needKey(need), found.answer.message);
       }
       return reasons;
     },

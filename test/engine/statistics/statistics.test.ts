@@ -1,5 +1,6 @@
 /** Every statistic against NumPy (test/fixtures/statistics.json), and what is refused. */
 import assert from "node:assert/strict";
+import { rmSync, utimesSync } from "node:fs";
 import { test } from "node:test";
 import fixture from "../../fixtures/statistics.json" with { type: "json" };
 import {
@@ -12,7 +13,7 @@ import {
 import { DataError, EngineError } from "../../../src/shared/errors.ts";
 import { gaussian } from "../../helpers/random.ts";
 import { measuring, type Scene } from "../../helpers/statistics.ts";
-import { task } from "../../helpers/temp.ts";
+import { task, tempFolder } from "../../helpers/temp.ts";
 
 const X = Float32Array.from(fixture.x);
 /** `a` is x itself, `t` takes it as the transposed first operand, `hat` is x + |x|/2. */
@@ -175,6 +176,44 @@ test("a small budget takes more passes and gives the same", async (t) => {
     assert.deepEqual(got, expected);
     assert.notEqual(key, other);
   }
+});
+
+test("what was collected once is read from disk by the next who asks", async (t) => {
+  const folder = tempFolder(t);
+  const scene: Scene = {
+    inputs: { x: [[200, 200], gaussian(40000, 1)] },
+    models: {
+      before: `
+opset 17
+input x float32 [n, 200]
+w = float32 [200, 2] normal
+y = MatMul(x, w)
+output y float32 [n, 2]`,
+    },
+    keys: { base: "a", before: "b" },
+  };
+  const first = measuring(t, scene, folder);
+  const [gram, range] = await Promise.all([first.stat(need("gram")), first.stat(need("range"))]);
+  assert.deepEqual([first.runs(), first.stored().length], [1, 2]);
+  // The data is as it was: written anew it would be other data.
+  const stamp = new Date(1e12);
+  const touchAll = (): void => {
+    for (const file of ["x.npy", "dataset.json"]) utimesSync(`${folder}/${file}`, stamp, stamp);
+    utimesSync(folder, stamp, stamp);
+  };
+  touchAll();
+  const second = measuring(t, scene, folder);
+  touchAll();
+  await second.stat(need("gram"));
+  assert.equal(second.runs(), 1, "the data has another time");
+  const third = measuring(t, scene, folder);
+  touchAll();
+  const [again, rangeAgain] = [await third.stat(need("gram")), await third.stat(need("range"))];
+  assert.deepEqual([again.data, again.mean], [gram.data, gram.mean]);
+  assert.deepEqual([rangeAgain.min, rangeAgain.max], [range.min, range.max]);
+  assert.equal(third.runs(), 1, "only the range, which the second did not ask for");
+  for (const file of third.stored()) rmSync(`${folder}/scratch/statistics/${file}`);
+  assert.deepEqual((await third.stat(need("gram"))).data, gram.data, "swept meanwhile");
 });
 
 test("a fixed batch does not count the repeats that fill it", async (t) => {
