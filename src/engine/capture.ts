@@ -151,7 +151,7 @@ export interface Exposer {
 }
 
 /**
- * Only what `values` need is written and run: a layer near the inputs costs little of a large model.
+ * Only what `all` values need is written and run (none named: everything): a layer near the inputs costs little of a large model.
  * Weights are written once as external data, which the runtime maps; each wave only adds a graph.
  */
 export function exposing(

@@ -52,7 +52,7 @@ export async function diffActivations(
   const folders = ["before", "after"].map((name) => path.join(options.folder, name));
   for (const folder of folders) mkdirSync(folder);
   const [a, b] = [before, after].map((model, i) =>
-    exposing(model, { folder: folders[i] ?? "", threads: options.threads }, task),
+    exposing(model, [], { folder: folders[i] ?? "", threads: options.threads }, task),
   );
   if (!a || !b) throw new Error("two models are compared");
   try {
@@ -101,8 +101,8 @@ export async function diffActivations(
       inSubgraphs: found.inSubgraphs,
     };
   } finally {
-    a.remove();
-    b.remove();
+    await a.remove();
+    await b.remove();
   }
 }
 
