@@ -6,6 +6,7 @@ import graph_clean from "./graph/clean.ts";
 import graph_foldBatchNorm from "./graph/foldBatchNorm.ts";
 import graph_upgradeOpset from "./graph/upgradeOpset.ts";
 import lowrank_svd from "./lowrank/svd.ts";
+import quantize_dynamic from "./quantize/dynamic.ts";
 import quantize_equalize from "./quantize/equalize.ts";
 import quantize_float16 from "./quantize/float16.ts";
 import quantize_static from "./quantize/static.ts";
@@ -19,6 +20,7 @@ export const transforms: readonly Transform[] = [
   graph_foldBatchNorm,
   graph_upgradeOpset,
   lowrank_svd,
+  quantize_dynamic,
   quantize_equalize,
   quantize_float16,
   quantize_static,

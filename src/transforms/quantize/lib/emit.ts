@@ -1,13 +1,15 @@
 /** Writes quantized layers into a model: codes, scales, QuantizeLinear and DequantizeLinear nodes. */
 import type { WorkContext } from "../../../core/context.ts";
-import { MAIN, mainGraph, nodeKey, type GraphNode, type Tensor } from "../../../core/model.ts";
+import { MAIN, mainGraph, nodeKey, type GraphNode } from "../../../core/model.ts";
 import type { Transaction } from "../../../core/plugin.ts";
 import { scopeOf } from "../../../core/scope.ts";
-import type { NewAttribute, NewNode } from "../../../core/step.ts";
+import type { NewNode } from "../../../core/step.ts";
 import { dtype, elementCount, type DtypeName } from "../../../shared/dtype.ts";
 import { quantizeChannels, type ChannelFormat, type ChannelShape } from "./channels.ts";
 import type { Layer, LayerWeight } from "./layer.ts";
+import { renewed, standard } from "./nodes.ts";
 import type { ActivationFormat, Grid } from "./ranges.ts";
+import { putValues, readMatrix, writeTable } from "./tables.ts";
 import { floatAttr } from "./weights.ts";
 
 export interface EmitFormat {
@@ -56,7 +58,7 @@ export class Emitter {
     const folded: string[] = [];
     if (layer.weight) {
       if (layer.kind === "embedding") {
-        await this.#embedding(layer, layer.weight, node);
+        await writeTable(this.#tx, this.#ctx, MAIN, node, layer.weight.source);
         return;
       }
       const { weight, bias } = await this.#weight(layer, layer.weight, insert);
@@ -140,18 +142,13 @@ export class Emitter {
     return name;
   }
 
-  async #put(
+  #put(
     name: string,
     type: DtypeName,
     shape: readonly number[],
     values: Float32Array,
   ): Promise<void> {
-    const dt = dtype(type);
-    await this.#tx.putTensor(
-      MAIN,
-      { name, dtype: dt, shape },
-      this.#ctx.kernels.fromF32(dt, values),
-    );
+    return putValues(this.#tx, this.#ctx, MAIN, { name, type, shape }, values);
   }
 
   async #weight(
@@ -249,7 +246,7 @@ export class Emitter {
         : JSON.stringify([source.graph.path, source.name, transposed, axis]);
     const known = key === null ? undefined : this.#weights.get(key);
     if (known) return known;
-    const { shape, values } = await this.#matrix(source.tensor, transposed);
+    const { shape, values } = await readMatrix(this.#ctx, source.tensor, transposed);
     const layout = layoutOf(shape, axis, channels);
     if (scale) scaleChannels(values, layout, scale);
     const { codes, scales } = quantizeChannels(values, layout, format, leastScale);
@@ -262,19 +259,6 @@ export class Emitter {
     if (key !== null) this.#weights.set(key, out);
     this.#ctx.progress(1);
     return out;
-  }
-
-  async #matrix(
-    tensor: Tensor,
-    transposed: boolean,
-  ): Promise<{ readonly shape: readonly number[]; readonly values: Float32Array }> {
-    const values = await this.#ctx.readF32(tensor);
-    const [rows = 1, columns = 1] = tensor.shape;
-    if (!transposed) return { shape: tensor.shape, values: values.slice() };
-    const turned = new Float32Array(values.length);
-    for (let r = 0; r < rows; r++)
-      for (let c = 0; c < columns; c++) turned[c * rows + r] = values[r * columns + c] ?? 0;
-    return { shape: [columns, rows], values: turned };
   }
 
   /** What BatchNormalization and constant Adds after a convolution do to it: y = scale · x + shift. */
@@ -314,67 +298,7 @@ export class Emitter {
     if (!values) throw new Error(`"${name}" is no constant any more`);
     return values;
   }
-
-  /**
-   * Codes are looked up, then scaled: DequantizeLinear → Gather would dequantize the whole table on
-   * every run. One scale per row.
-   */
-  async #embedding(layer: Layer, held: LayerWeight, node: GraphNode): Promise<void> {
-    const { source, transposed } = held;
-    const { shape, values } = await this.#matrix(source.tensor, transposed);
-    const rows = shape[0] ?? 1;
-    const layout = { outer: 1, channels: rows, inner: elementCount(shape) / rows };
-    const format = { bits: 8, perChannel: true, reduceRange: false } as const;
-    const { codes, scales } = quantizeChannels(values, layout, format, () => 0);
-    const name = this.#fresh(`${source.name}_q`);
-    await this.#put(name, "int8", shape, Float32Array.from(codes));
-    const scaleName = this.#fresh(`${name}_s`);
-    await this.#put(scaleName, "float32", [rows, 1], scales);
-    const [indices = ""] = node.inputs.slice(1);
-    const { output } = layer;
-    const [found, asFloat, size] = ["_q", "_f", "_s"].map((end) => this.#fresh(output + end)) as [
-      string,
-      string,
-      string,
-    ];
-    this.#tx.replaceNodes(MAIN, {
-      remove: [node],
-      insert: [
-        { ...renewed(node), inputs: [name, indices], outputs: [found] },
-        {
-          ...standard("Cast", [found], [asFloat]),
-          attrs: { to: { kind: "int", value: dtype("float32").onnx ?? 1 } },
-        },
-        { ...renewed(node), name: "", inputs: [scaleName, indices], outputs: [size] },
-        standard("Mul", [asFloat, size], [output]),
-      ],
-    });
-    this.#tx.dropIfUnused(MAIN, node.inputs[0] ?? "");
-  }
 }
-
-const standard = (op: string, inputs: readonly string[], outputs: readonly string[]): NewNode => ({
-  name: "",
-  op,
-  domain: "",
-  inputs,
-  outputs,
-  attrs: {},
-});
-
-/** A node as it is written anew; the operators here have no tensors or graphs as attributes. */
-const renewed = ({ name, op, domain, inputs, outputs, attrs }: GraphNode): NewNode => ({
-  name,
-  op,
-  domain,
-  inputs,
-  outputs,
-  attrs: Object.fromEntries(
-    Object.entries(attrs).filter((pair): pair is [string, NewAttribute] => isPlain(pair[1])),
-  ),
-});
-const isPlain = (attr: { readonly kind: string }): boolean =>
-  ["int", "float", "string", "ints", "floats", "strings"].includes(attr.kind);
 
 function layoutOf(shape: readonly number[], axis: number, channels: number): ChannelShape {
   const outer = elementCount(shape.slice(0, axis));

@@ -8,20 +8,21 @@
  * runtime's own default rounds the attention mask too); additions, pools and concatenations become
  * integer only where all they take in already is.
  */
-import {
-  MAIN,
-  mainGraph,
-  nodeLabel,
-  type GraphNode,
-  type Model,
-  type Tensor,
-} from "../../../core/model.ts";
+import { MAIN, mainGraph, nodeLabel, type GraphNode, type Model } from "../../../core/model.ts";
 import { scopeOf, type ScopeIndex } from "../../../core/scope.ts";
 import { elementCount } from "../../../shared/dtype.ts";
 import type { Skip } from "../../../shared/report.ts";
 import { glue, settled, withGlue } from "./glue.ts";
 import { activationAfter, bare, isAffine, isVector, onlyUse, type Layer } from "./layer.ts";
-import { floatAttr, intAttr, QUANTIZED_OPS, sourceOf, weightLike, type Source } from "./weights.ts";
+import {
+  floatAttr,
+  intAttr,
+  isTable,
+  QUANTIZED_OPS,
+  sourceOf,
+  weightLike,
+  type Source,
+} from "./weights.ts";
 
 /** Layers in the order of the file, and why other weights stay float. */
 export function findLayers(model: Model): {
@@ -118,7 +119,7 @@ function product(model: Model, scope: ScopeIndex, node: GraphNode): Layer | stri
   if (!source) return computedWeight(scope, node, at);
   const { tensor } = source;
   const isConv = node.op === "Conv";
-  if (node.op === "Gather" && !isTable(tensor)) return null;
+  if (node.op === "Gather" && (!isTable(tensor) || tensor.shape.length !== 2)) return null;
   if (tensor.dtype.kind !== "float")
     return node.op === "Gather" ? null : `its weight is ${tensor.dtype.name}, not float`;
   if (tensor.dtype.name !== "float32")
@@ -158,11 +159,6 @@ function product(model: Model, scope: ScopeIndex, node: GraphNode): Layer | stri
   }
   return gemm(scope, node, source);
 }
-
-/** Shorter rows gain little beside a scale of their own. */
-const LEAST_ROW = 8;
-const isTable = (tensor: Tensor): boolean =>
-  weightLike(tensor) && tensor.shape.length === 2 && (tensor.shape[1] ?? 0) >= LEAST_ROW;
 
 function computedWeight(scope: ScopeIndex, node: GraphNode, at: number): string | null {
   const maker = scope.define(MAIN, node.inputs[at] ?? "");

@@ -101,7 +101,7 @@ function siteOf(
       : null;
   }
   if (op === "Gather") {
-    if (!weightLike(source.tensor)) return null;
+    if (!isTable(source.tensor)) return null;
     if (!embeddings) return "an embedding table; set the parameter embedding to quantize it";
     if ((intAttr(node, "axis") ?? 0) !== 0) return "gathers along another axis than 0";
   }
@@ -160,6 +160,11 @@ export const weightLike = (tensor: Tensor | undefined): boolean =>
   tensor.dtype.kind === "float" &&
   tensor.shape.length >= 2 &&
   tensor.sizeBytes >= MIN_WEIGHT_BYTES;
+
+/** Rows shorter than this gain little beside a scale of their own. */
+const LEAST_ROW = 8;
+export const isTable = (tensor: Tensor): boolean =>
+  weightLike(tensor) && (tensor.shape.length !== 2 || (tensor.shape[1] ?? 0) >= LEAST_ROW);
 
 function refuseTensor(model: Model, { graph, tensor, name }: Source): string | null {
   const { dtype, shape } = tensor;
@@ -223,7 +228,7 @@ export function sourceOf(scope: ScopeIndex, path: GraphPath, name: string): Sour
 }
 
 /** Label of a use of `name` that is none of the sites, looking through Identity and Transpose. */
-function otherUse(
+export function otherUse(
   scope: ScopeIndex,
   path: GraphPath,
   name: string,
