@@ -4,7 +4,7 @@ import "@vscode-elements/elements/dist/vscode-tab-header/index.js";
 import "@vscode-elements/elements/dist/vscode-tab-panel/index.js";
 import { LitElement, css, html, nothing, type TemplateResult } from "lit";
 import { toFailure, type Failure } from "../src/shared/errors.ts";
-import type { HostState, PageId } from "../src/shared/protocol.ts";
+import type { DiffStructure, HostState, PageId } from "../src/shared/protocol.ts";
 import { getHost } from "./host.ts";
 import "./pages/analysis.ts";
 import "./pages/data.ts";
@@ -13,6 +13,9 @@ import "./pages/graph.ts";
 import "./pages/optimize.ts";
 import "./pages/summary.ts";
 import "./pages/tensors.ts";
+import { counterpartBar } from "./parts/counterpartBar.ts";
+import { Question } from "./parts/question.ts";
+import { docKey } from "./parts/page.ts";
 import { failureView } from "./parts/failureView.ts";
 import { jobBar, jobBarStyles } from "./parts/jobBar.ts";
 import type { GoTo } from "./parts/page.ts";
@@ -84,6 +87,7 @@ class Editor extends LitElement {
   #visited = new Set<PageId>();
   #shown: HostState["show"] = null;
   #goTo: GoTo | null = null;
+  readonly #changes = new Question<DiffStructure>(this);
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -110,8 +114,20 @@ class Editor extends LitElement {
       this.#open({ page: state.show.page });
     this.#shown = state.show;
     this.#state = state;
+    this.#askChanges(state);
     this.#failure = null;
     this.requestUpdate();
+  }
+
+  #askChanges({ doc, counterpart }: HostState): void {
+    if (!counterpart) return this.#changes.clear();
+    const other = counterpart.doc;
+    const pair = counterpart.isBefore
+      ? { before: other, after: doc }
+      : { before: doc, after: other };
+    this.#changes.ask(docKey(pair.before) + docKey(pair.after), (signal) =>
+      this.#host.client.call("diffStructure", pair, { signal }),
+    );
   }
 
   #open(goTo: GoTo): void {
@@ -142,6 +158,15 @@ class Editor extends LitElement {
           : html`<div class="note banner" role="status" data-testid="read-only">
               <strong>${strings.readOnly}</strong> ${state.readOnly}
             </div>`
+      }
+      ${
+        state.counterpart
+          ? counterpartBar(
+              state.counterpart,
+              this.#changes,
+              () => void this.#host.client.call("openCompare", {}),
+            )
+          : nothing
       }
       ${
         state.failure

@@ -350,6 +350,12 @@ export const strings = {
     lower: "lower is better",
     higher: "higher is better",
   },
+  counterpart: {
+    since: (title: string): string => `Since ${title}:`,
+    until: (title: string): string => `Changed later, in ${title}:`,
+    same: "no tensor and no node differs.",
+    compare: "Compare",
+  },
   inspector: {
     empty:
       "Nothing selected. Select a tensor or a node in a model editor to see its shape, statistics and uses here.",

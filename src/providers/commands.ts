@@ -1,11 +1,12 @@
 /** All commands. Each catches its failure and shows it: VS Code shows nothing for a rejected promise. */
 import path from "node:path";
 import * as vscode from "vscode";
-import { engineErrors } from "../shared/errors.ts";
+import { engineErrors, usageErrors } from "../shared/errors.ts";
 import { CATALOG } from "./catalogue.ts";
 import { beforeAndAfter } from "./compare.ts";
 import type { EngineHost } from "./engine.ts";
 import { commandOf, familiesOf, type CommandFamily } from "./families.ts";
+import { committed } from "./versions.ts";
 import { showFailure } from "./failures.ts";
 import { transformFiles, type FileActionOptions } from "./fileActions.ts";
 import type { InspectorProvider } from "./inspector.ts";
@@ -53,6 +54,15 @@ export function registerCommands(options: CommandOptions): vscode.Disposable {
     register("lathe.compareFiles", (uri, uris) => {
       const [first, second] = modelFiles(uri, uris);
       return compare(options, first ?? null, second ?? null);
+    }),
+    register("lathe.compareCommitted", (uri) => {
+      const file = uri instanceof vscode.Uri ? uri : editor.active?.document.uri;
+      if (file?.scheme !== "file")
+        throw usageErrors.usage(
+          "No model file is open to compare with its committed version.",
+          "Open a model of a Git repository first.",
+        );
+      return compareCommitted(editor, file);
     }),
     register("lathe.cancel", () => status.cancelAll()),
     register("lathe.restartEngine", async () => {
@@ -123,6 +133,19 @@ async function compare(
     technique: null,
     compareWith: await options.engine.open(before),
   });
+}
+
+async function compareCommitted(editor: ModelEditorProvider, file: vscode.Uri): Promise<void> {
+  const before = committed(file);
+  try {
+    await vscode.workspace.fs.stat(before);
+  } catch {
+    throw usageErrors.usage(
+      `Git has no committed version of ${path.basename(file.fsPath)}.`,
+      "Commit the file once, and see that VS Code's Git extension is on; or compare with another file.",
+    );
+  }
+  await editor.compareVersion(before, file);
 }
 
 const activeFile = (editor: ModelEditorProvider, uri: unknown): string | null =>

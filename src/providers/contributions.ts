@@ -54,6 +54,7 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
       icon: "$(arrow-swap)",
     },
     { command: "lathe.compareFiles", title: "%command.compare%", category: "Lathe" },
+    { command: "lathe.compareCommitted", title: "%command.compareCommitted%", category: "Lathe" },
     {
       command: "lathe.showInspector",
       title: "%command.showInspector%",
@@ -73,6 +74,7 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
     })),
     { command: "lathe.compareFiles", when: `${MODEL_FILE} && ${ONE_OR_TWO}`, group: "3_lathe@90" },
   ];
+  const git = `${MODEL_EDITOR} && gitOpenRepositoryCount > 0`;
   const title: MenuItem[] = [
     ...families.map((family, index) => ({
       command: commandOf(family),
@@ -81,6 +83,7 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
       group: index === 0 ? "navigation@1" : `1_lathe@${index}`,
     })),
     { command: "lathe.compare", when: MODEL_EDITOR, group: "navigation@2" },
+    { command: "lathe.compareCommitted", when: git, group: "2_lathe@1" },
     { command: "lathe.showInspector", when: MODEL_EDITOR, group: "navigation@3" },
   ];
   const fromExplorer = explorer.map(({ command }) => ({ command, when: "false" }));
@@ -97,7 +100,11 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
     menus: {
       "explorer/context": explorer,
       "editor/title": title,
-      commandPalette: [...fromExplorer, { command: "lathe.cancel", when: "lathe.jobRunning" }],
+      commandPalette: [
+        ...fromExplorer,
+        { command: "lathe.cancel", when: "lathe.jobRunning" },
+        { command: "lathe.compareCommitted", when: git },
+      ],
     },
     viewsContainers: {
       panel: [{ id: "lathe", title: "Lathe", icon: "media/lathe.svg" }],

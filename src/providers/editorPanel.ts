@@ -28,6 +28,9 @@ export interface PanelOptions {
   readonly onSelect: (selection: Selection | null) => boolean;
   readonly onShow: (show: Show) => void;
   readonly selection: () => Selection | null;
+  readonly counterpart: () => HostState["counterpart"];
+  /** Compares with the counterpart, in a tab of its own. */
+  readonly onCompare: () => Promise<boolean>;
   readonly saved: () => Promise<void>;
   readonly rememberData: (data: string | undefined) => void;
 }
@@ -60,12 +63,15 @@ export function connectPage(
     known.remember();
     const show = pending;
     pending = null;
+    const counterpart = options.counterpart();
+    if (counterpart) known.allow(counterpart.doc);
     return {
       doc: document.doc,
       original: document.original,
       title: path.basename(document.uri.path),
       dirty: document.dirty,
       readOnly: readOnlyReason(document),
+      counterpart,
       job: document.job,
       show,
       failure:
@@ -196,6 +202,7 @@ function hostApi(
         document.measureDiff({ before, after, latency, activations, title }, task.signal),
       );
     },
+    openCompare: async () => ({ opened: await options.onCompare() }),
     select: ({ selection }) => ({ shown: options.onSelect(selection) }),
     async openFile({ path: file }) {
       if (!known.isKnownPath(file))

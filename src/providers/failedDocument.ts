@@ -70,6 +70,7 @@ export function showFailedDocument(
     select: () => ({ shown: false }),
     removeEntries: fail,
     openFile: fail,
+    openCompare: fail,
   };
   const port = webviewPort(panel.webview, panel.onDidDispose);
   servePages(

@@ -16,6 +16,7 @@ import { FailedDocument, showFailedDocument } from "./failedDocument.ts";
 import type { Disposable } from "./disposable.ts";
 import { ModelDocument, type Backup, type ModelDocumentOptions } from "./modelDocument.ts";
 import { fetchCopy, type RemoteCopy } from "./remoteCopy.ts";
+import { compareVersions, versionTitle } from "./versions.ts";
 
 export const VIEW_TYPE = "lathe.model";
 /** Changes of a file arrive as several events; one look afterwards is enough. */
@@ -167,6 +168,24 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
         return onSelect(open);
       },
       onShow: (show) => void this.show(document.uri, show),
+      counterpart: () => {
+        const other = this.#counterpart(open);
+        return other
+          ? {
+              doc: other.document.doc,
+              title: versionTitle(other.document.uri),
+              isBefore: (compareVersions(other.document.uri, document.uri) ?? 0) < 0,
+            }
+          : null;
+      },
+      onCompare: async () => {
+        const other = this.#counterpart(open);
+        if (!other) return false;
+        const uris = [document.uri, other.document.uri];
+        const [before, after] = uris.sort((a, b) => compareVersions(a, b) ?? 0);
+        if (before && after) await this.compareVersion(before, after);
+        return true;
+      },
       selection: () => open.selection,
       saved: () => open.saving,
       rememberData: (data) => void context.workspaceState.update(dataKey(document.path), data),
@@ -183,6 +202,29 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
     // A tab that is still being made takes it in resolveCustomEditor.
     if (!tab || !this.#pendingShow.delete(key)) return;
     tab.page.show(show);
+  }
+
+  /** Shows the Diff page of `after`, against a copy of `before` that outlives the tab it came from. */
+  async compareVersion(before: vscode.Uri, after: vscode.Uri): Promise<void> {
+    const { context, engine } = this.#options;
+    const copy = await fetchCopy(before, versionTitle(before));
+    context.subscriptions.push(copy);
+    await this.show(after, {
+      page: "diff",
+      technique: null,
+      compareWith: await engine.open(copy.path),
+    });
+  }
+
+  /** Another version of the same file that is open: VS Code does not tell who is beside whom. */
+  #counterpart({ document }: OpenDocument): OpenDocument | null {
+    const isOther = (open: OpenDocument): boolean =>
+      compareVersions(open.document.uri, document.uri) !== null;
+    return this.all.find(isOther) ?? null;
+  }
+  #refreshCounterpart(open: OpenDocument): void {
+    const other = this.#counterpart(open);
+    if (other) this.refresh(other);
   }
 
   /** The file of a document as it is on disk now, to compare with. */
@@ -276,6 +318,7 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
       disposables: [...disposables],
     };
     this.#open.set(document, open);
+    this.#refreshCounterpart(open);
     open.disposables.push(
       document.onChange(() => {
         this.refresh(open);
@@ -291,6 +334,7 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
 
   #closed(open: OpenDocument): void {
     this.#open.delete(open.document);
+    this.#refreshCounterpart(open);
     for (const disposable of open.disposables) disposable.dispose();
     this.#options.onActive(this.active);
   }

@@ -16,8 +16,11 @@ export interface RemoteCopy extends Disposable {
   readonly reason: string;
 }
 
-/** @throws Cancelled when the user does not want the copy. */
-export async function fetchCopy(uri: vscode.Uri): Promise<RemoteCopy> {
+/**
+ * @param title what the copy is called, where it is shown beside the file itself: "model.onnx (HEAD)"
+ * @throws Cancelled when the user does not want the copy.
+ */
+export async function fetchCopy(uri: vscode.Uri, title?: string): Promise<RemoteCopy> {
   const name = path.posix.basename(uri.path);
   const { size } = await vscode.workspace.fs.stat(uri);
   if (size > ASK_ABOVE_BYTES) {
@@ -34,7 +37,9 @@ export async function fetchCopy(uri: vscode.Uri): Promise<RemoteCopy> {
     if (choice !== copy) throw new Cancelled();
   }
   const folder = await mkdtemp(path.join(tmpdir(), "lathe-copy-"));
-  const file = path.join(folder, name);
+  const { name: stem, ext } = path.parse(name);
+  const version = title?.slice(name.length).replace(/[^\w.-]+/g, "") ?? "";
+  const file = path.join(folder, version === "" ? name : `${stem}.${version}${ext}`);
   await writeFile(file, await vscode.workspace.fs.readFile(uri));
   return {
     path: file,

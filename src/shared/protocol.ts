@@ -131,6 +131,8 @@ export interface HostApi {
   /** Leaves the last `count` entries of the recipe out, as an undoable edit. */
   removeEntries(p: { count: number }): { removed: number };
   openFile(p: { path: string }): { opened: boolean };
+  /** Opens the comparison with the counterpart in a tab of its own. */
+  openCompare(p: Record<string, never>): { opened: boolean };
 }
 
 /** One report's row for a layer or tensor, with its own series. */
@@ -155,6 +157,13 @@ export interface HostState {
   readonly dirty: boolean;
   /** Null, or why nothing can be changed (untrusted workspace, read-only source). */
   readonly readOnly: string | null;
+  /** Another version of the same file that is open beside this one, as in a diff of Git. */
+  readonly counterpart: {
+    readonly doc: Doc;
+    readonly title: string;
+    /** The other one is the earlier version. */
+    readonly isBefore: boolean;
+  } | null;
   readonly job: {
     readonly title: string;
     readonly fraction: number;

@@ -85,6 +85,19 @@ export const diffCases: Cases = {
     assert.match(await rows.nth(2).innerText(), /grows here[^]*24\.9 dB[^]*20\.1 dB/);
   },
 
+  "beside another version of the file it says what changed, and opens the comparison": async (
+    lab,
+  ) => {
+    const page = await lab.open({ scenario: "versions" });
+    const bar = page.getByTestId("counterpart");
+    await bar.getByText("Since sentence-encoder-29.onnx (HEAD):").waitFor();
+    await bar.getByText(/\d+ tensors and 59 nodes differ, .* → .*\(0\.\d+×\)\./).waitFor();
+    await page.getByTestId("open-compare").click();
+    await until("the host was asked", async () =>
+      (await calls(page)).some(({ method }) => method === "openCompare"),
+    );
+  },
+
   "another model can be compared with, either way round": async (lab) => {
     const page = await lab.open();
     await goTo(page, "Diff");

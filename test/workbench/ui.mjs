@@ -341,7 +341,14 @@ export const flows = [
       await window.titleButton("Open Changes");
       const editor = await window.editor("[data-testid=read-only]");
       await editor.getByText("This is an earlier version from Git").waitFor();
+      const bar = editor.locator("[data-testid=counterpart]");
+      await bar.getByText(/(Since|Changed later, in) git\.onnx/).waitFor();
+      await bar.getByText(/tensors? and \d+ nodes? differ|no tensor and no node differs/).waitFor();
       await window.screenshot("dark-git");
+      await bar.locator("[data-testid=open-compare]").click();
+      const own = await window.editor("lathe-diff [data-testid=sides]");
+      await own.getByText("git.staged.onnx → This document now").waitFor();
+      await window.screenshot("dark-git-compare");
     },
   },
   {

@@ -47,6 +47,14 @@ let state: HostState = {
   title: original.base.path.split("/").at(-1) ?? "",
   dirty: scenario === "changed",
   readOnly: scenario === "readonly" ? engineErrors.untrusted().message : null,
+  counterpart:
+    scenario === "versions"
+      ? {
+          doc: fake.fakeDoc("/tmp/copy/sentence-encoder-29.onnx"),
+          title: "sentence-encoder-29.onnx (HEAD)",
+          isBefore: true,
+        }
+      : null,
   job:
     scenario === "job" ? { title: "Evaluating", fraction: 0.42, message: "batch 12 of 29" } : null,
   show: null,
@@ -326,6 +334,10 @@ const handlers: Handlers<WebviewApi> = {
   pickCompare: async (p) => {
     await answerTo("pickCompare", p);
     return { doc: fake.fakeDoc("/home/anna/models/sentence-encoder-29.other.onnx") };
+  },
+  openCompare: async (p) => {
+    await answerTo("openCompare", p);
+    return { opened: true };
   },
   pickData: async (p) => {
     await answerTo("pickData", p);
