@@ -118,8 +118,8 @@ export async function compareGroup(
 }
 
 /** A number per tensor, equal for equal bytes. */
-async function classesOf(
-  group: readonly Held[],
+export async function classesOf(
+  group: readonly { readonly tensor: Tensor }[],
   ctx: WorkContext,
 ): Promise<ReadonlyMap<Tensor, number>> {
   const classes = new Map<Tensor, number>();

@@ -244,7 +244,12 @@ export interface Imbalance {
   readonly octaves: number;
 }
 
-/** From here on equalization is worth it; trained networks as found stay below (see the tests of quantize.equalize). */
+/**
+ * From here on equalization is worth it. Trained networks as found: at most 1.94 in resnet8,
+ * mobilenet, lenet, SqueezeNet and a face detector, 3.57 in a super-resolution network; resnet8 with
+ * channels scaled by 2^-5 to 2^5 has 5.5 to 6.3 and falls from 80.3 to 20.6 % in 8 bits per tensor
+ * (80.6 % once equalized).
+ */
 export const UNBALANCED_OCTAVES = 3;
 
 /** The imbalance between every two layers that could be equalized, from weights alone. */
