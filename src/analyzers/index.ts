@@ -4,6 +4,7 @@ import cost_latency from "./cost/latency.ts";
 import cost_model from "./cost/model.ts";
 import redundancy_duplicates from "./redundancy/duplicates.ts";
 import redundancy_outliers from "./redundancy/outliers.ts";
+import redundancy_spectrum from "./redundancy/spectrum.ts";
 import sensitivity_layerwise from "./sensitivity/layerwise.ts";
 import sensitivity_weightError from "./sensitivity/weightError.ts";
 
@@ -12,6 +13,7 @@ export const analyzers: readonly Analyzer[] = [
   cost_model,
   redundancy_duplicates,
   redundancy_outliers,
+  redundancy_spectrum,
   sensitivity_layerwise,
   sensitivity_weightError,
 ];

@@ -76,7 +76,7 @@ const params = {
   damping: number({
     title: "Damping",
     help: "Added to the input statistics' diagonal, relative to its mean; only for whitened.",
-    default: 0.001,
+    default: 0.00001,
     min: 0,
     max: 1,
   }),
