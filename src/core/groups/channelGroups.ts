@@ -6,7 +6,7 @@
  *
  * Fang et al. 2023, DepGraph: Towards Any Structural Pruning (arXiv:2301.12900).
  */
-import { nodeKey, nodeLabel, type GraphNode, type Model } from "../model.ts";
+import { nodeLabel, type GraphNode, type Model } from "../model.ts";
 import type { Skip } from "../../shared/report.ts";
 import { traceChannels } from "./trace.ts";
 import type { TracedTensor, Tracer } from "./tracer.ts";
@@ -30,6 +30,8 @@ export interface GroupUse {
 }
 
 export interface ChannelGroup {
+  /** The weights and axes it lies on: the same group of the model in which other groups have shrunk. */
+  readonly key: string;
   /** The first node that makes these channels; with their range where it makes several groups. */
   readonly name: string;
   /** Representatives, in the order of the channels. */
@@ -149,6 +151,7 @@ function makeGroup(
     return [{ ...held, indices: roots.map((root) => places.get(root)?.get(place) ?? []) }];
   });
   return {
+    key: [...(places.get(first)?.keys() ?? [])].sort().join("\n"),
     name,
     atoms: roots,
     slices,
@@ -157,5 +160,3 @@ function makeGroup(
     residual: atoms.isResidual(first),
   };
 }
-
-export const useKey = (use: GroupUse): string => nodeKey(use.node);

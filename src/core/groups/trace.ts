@@ -43,6 +43,7 @@ function trace(model: Model): Tracer {
     const rule = ruleFor(node);
     if (rule) rule(t, node);
     else pinInputs(t, node, `${at(t, node)} uses them in a way that is not understood`);
+    t.noteOrigin(node);
   }
   for (const name of graph.outputs) t.pin(name, `they reach the model's output "${name}"`);
   dimensionUses(t);

@@ -57,6 +57,7 @@ export class Tracer {
   readonly values = new Map<string, readonly (Tags | null)[]>();
   readonly roles: Role[] = [];
   readonly edits: Edit[] = [];
+  readonly #origins = new Map<string, string>();
   /** Layers whose weight is no constant. */
   readonly computed: GraphNode[] = [];
 
@@ -128,6 +129,23 @@ export class Tracer {
   }
   pinAxis(name: string, axis: number, reason: string): void {
     this.atoms.pin(this.tags(name, axis), reason);
+  }
+
+  /** The layers whose outputs a value is made of, as one text. */
+  originOf(name: string): string {
+    return this.#origins.get(name) ?? "";
+  }
+  /** To be called after a node's rule. */
+  noteOrigin(node: GraphNode): void {
+    const last = this.roles.at(-1);
+    const makes = last?.node === node && last.kind === "producer";
+    const parts = new Set(
+      makes
+        ? [nodeKey(node)]
+        : node.inputs.flatMap((name) => this.#origins.get(name)?.split("\n") ?? []),
+    );
+    const origin = [...parts].sort().join("\n");
+    if (origin !== "") for (const output of node.outputs) this.#origins.set(output, origin);
   }
 
   int(node: GraphNode, attr: string, fallback: number): number {

@@ -16,7 +16,7 @@ export function meet(
   size: unknown,
 ): Tags | null {
   let found: Tags | null = null;
-  let streams = 0;
+  const streams = new Set<string>();
   let blocked = false;
   const tagged: Tags[] = [];
   for (const name of names) {
@@ -26,17 +26,16 @@ export function meet(
     if (!tags) blocked = true;
     else {
       tagged.push(tags);
-      if (!t.isConstant(name)) streams++;
+      if (!t.isConstant(name)) streams.add(t.originOf(name));
       found ??= tags;
     }
   }
   const reason = `${at(t, node)} combines them with values that are no channels`;
-  // Two views of one stream (a rotary embedding) are no residual.
-  const apart = tagged.some((tags) => t.atoms.find(tags[0] ?? 0) !== t.atoms.find(found?.[0] ?? 0));
   for (const tags of tagged)
     if (blocked) t.atoms.pin(tags, reason);
     else if (found) t.atoms.unify(found, tags, reason);
-  if (found && apart && streams > 1 && SUMS.has(node.op)) t.atoms.markResidual(found);
+  // Two views of one stream (a rotary embedding) are no residual.
+  if (found && streams.size > 1 && SUMS.has(node.op)) t.atoms.markResidual(found);
   return found;
 }
 
