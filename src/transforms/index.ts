@@ -6,6 +6,8 @@ import graph_clean from "./graph/clean.ts";
 import graph_foldBatchNorm from "./graph/foldBatchNorm.ts";
 import graph_upgradeOpset from "./graph/upgradeOpset.ts";
 import lowrank_svd from "./lowrank/svd.ts";
+import prune_channels from "./prune/channels.ts";
+import prune_magnitude from "./prune/magnitude.ts";
 import quantize_dynamic from "./quantize/dynamic.ts";
 import quantize_equalize from "./quantize/equalize.ts";
 import quantize_float16 from "./quantize/float16.ts";
@@ -20,6 +22,8 @@ export const transforms: readonly Transform[] = [
   graph_foldBatchNorm,
   graph_upgradeOpset,
   lowrank_svd,
+  prune_channels,
+  prune_magnitude,
   quantize_dynamic,
   quantize_equalize,
   quantize_float16,

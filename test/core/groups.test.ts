@@ -218,7 +218,10 @@ describe("groups of trained networks", () => {
       const model = withoutFixedInputs(openModel(path.resolve(SHARED, file)));
       const { groups } = findChannelGroups(model);
       assert.ok(groups.length > 0 || file.includes("fns"), "it has groups");
-      for (const group of groups) await checkGroup(model, group, batch);
+      // All groups of a large network take a minute; LATHE_EVERY_GROUP=1 checks them too.
+      const step = file.startsWith("trained") || process.env["LATHE_EVERY_GROUP"] === "1" ? 1 : 8;
+      for (const [i, group] of groups.entries())
+        if (i % step === 0) await checkGroup(model, group, batch);
     });
 });
 

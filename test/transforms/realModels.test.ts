@@ -82,11 +82,14 @@ const nodes = (model: Model): number =>
 
 test("there are models to try", () => assert.ok(models.length >= 2));
 
+/** Each run takes the same share of what is left. */
+const GO_ON = new Set(["prune.channels"]);
+
 for (const file of models)
   for (const { meta } of transforms)
     test(`${meta.id} on ${path.basename(file)}`, () =>
       applied(file, [entry(meta.id)], async ({ file: result, again, added }) => {
-        assert.deepEqual(again, []);
+        if (!GO_ON.has(meta.id)) assert.deepEqual(again, []);
         const verified = await verifyModel(result, path.resolve(file), UNHEARD);
         if (verified !== true) assert.equal(verified.skipped, "weights without a graph");
         // What takes no bytes away may add a few: the recipe, the operator set, a name.

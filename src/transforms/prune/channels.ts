@@ -37,13 +37,7 @@ import { formatCount } from "../../shared/format.ts";
 import { choice, number, type ParamsOf } from "../../shared/params.ts";
 import { exactSize, type Skip } from "../../shared/report.ts";
 import { groupWithKey, keepCount, MAX_RATIO, measure, ratioFor, shrunk } from "./lib/amounts.ts";
-import {
-  linearReaders,
-  obsReaders,
-  readerData,
-  refit,
-  type ReaderData,
-} from "./lib/readers.ts";
+import { linearReaders, obsReaders, readerData, refit, type ReaderData } from "./lib/readers.ts";
 import { lowest, normsAfter, scoresOf, type Measure } from "./lib/scores.ts";
 
 const params = {

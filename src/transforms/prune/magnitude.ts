@@ -99,7 +99,9 @@ export default defineTransform({
         skipped.push({ name, reason: "its weight is also used otherwise (an embedding table)" });
         continue;
       }
-      const zeros = pattern.includes(":") ? `${pattern} kept` : `${(100 * sparsity).toFixed(0)} % zeros`;
+      const zeros = pattern.includes(":")
+        ? `${pattern} kept`
+        : `${(100 * sparsity).toFixed(0)} % zeros`;
       units.push({
         name,
         layer,
@@ -158,7 +160,8 @@ export default defineTransform({
     const { tensor, node, graph } = layer.weight;
     const counts = sizeCounts();
     for await (const { values } of pieces(layer, ctx)) countUpper(values, counts);
-    if (counts.broken > 0) return { name, reason: `it has ${counts.broken} NaN or infinite values` };
+    if (counts.broken > 0)
+      return { name, reason: `it has ${counts.broken} NaN or infinite values` };
     const total = elementCount(tensor.shape);
     const already = `${((100 * counts.zeros) / total).toFixed(1)} % of it is zero already`;
     const [keep = 0, of = 0] = pattern.split(":").map(Number);
@@ -241,8 +244,7 @@ function zeroInputGroups(
   const lines = function* (): Generator<number> {
     if (!outFirst) for (let i = 0; i < perRow; i++) yield i;
     else
-      for (let row = 0; row < rows; row++)
-        for (let i = 0; i < inner; i++) yield row * perRow + i;
+      for (let row = 0; row < rows; row++) for (let i = 0; i < inner; i++) yield row * perRow + i;
   };
   const line = outFirst ? { length: columns, stride: inner } : { length: rows, stride: perRow };
   zeroGroups(values, lines(), line, keep, of);

@@ -1,1 +1,162 @@
-import "node:test";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { subsequence } from "../../../src/core/repair/batchNorm.ts";
+import { referenceBlas } from "../../../src/kernels/linalg/blas.ts";
+import { obsRemoval } from "../../../src/kernels/prune/obs.ts";
+import { refitColumns } from "../../../src/kernels/prune/refit.ts";
+import type { MatrixF64 } from "../../../src/shared/kernels.ts";
+import channels from "../../../src/transforms/prune/channels.ts";
+import { keepCount } from "../../../src/transforms/prune/lib/amounts.ts";
+import { lowest } from "../../../src/transforms/prune/lib/scores.ts";
+import { groupModels } from "../../core/groupModels.ts";
+import { testTechnique } from "../../helpers/harness.ts";
+import { gaussian } from "../../helpers/random.ts";
+
+const model = (name: string): string => groupModels[name] ?? "";
+/** Pruning itself may cost any accuracy. */
+const ANY = -40;
+const more = { again: "more", errorDb: ANY } as const;
+
+testTechnique(channels, [
+  {
+    name: "channels that others can stand in for go without error",
+    model: `input x float32 [N, 3]  w = float32 [3, 8] normal  h = MatMul(x, w) { name: "in" }
+      v = float32 [8, 4] normal  c = float32 [4] normal  y = Gemm(h, v, c) { name: "out" }  output y float32 [N, 4]`,
+    params: { amount: 0.5 },
+    units: ["in"],
+    tensors: ["w float32 [3, 4]", "v float32 [4, 4]", "c float32 [4]"],
+    samples: 32,
+    again: "more",
+    errorDb: 50,
+  },
+  {
+    name: "blocks shrink inside, residual sums stay",
+    model: model("residual"),
+    units: ["b", "BatchNormalization statistics"],
+    skips: { a: "a residual sum joins its channels", head: `the model's output "y"` },
+    ...more,
+  },
+  {
+    name: "all groups shrink when asked for",
+    model: model("residual"),
+    params: { groups: "all", amount: 0.5, roundTo: 2 },
+    units: ["b", "a", "BatchNormalization statistics"],
+    ...more,
+  },
+  {
+    name: "by multiply-accumulates",
+    model: model("inception"),
+    params: { target: "macs", amount: 0.4, repair: "leastSquares" },
+    units: ["a", "b", "c", "d"],
+    ...more,
+  },
+  { name: "depthwise", model: model("depthwise"), params: { criterion: "activation" }, ...more },
+  { name: "grouped", model: model("grouped"), ...more },
+  { name: "dense", model: model("dense"), params: { criterion: "batchNormScale" }, ...more },
+  {
+    name: "heads",
+    model: model("multi-head"),
+    params: { criterion: "l2", repair: "none" },
+    ...more,
+  },
+  {
+    name: "gates, by L1",
+    model: model("squeeze-excite"),
+    params: { criterion: "l1", repair: "leastSquares+batchNorm" },
+    ...more,
+  },
+  {
+    name: "one sample and constant activations leave a model that runs",
+    model: `input x float32 [1, 3, 4, 4]  z = float32 [] [0]  x0 = Mul(x, z)  w = float32 [6, 3, 1, 1] normal
+      c = Conv(x0, w) { name: "a" }  v = float32 [4, 6, 3, 3] normal  y = Conv(c, v) { name: "b" }  output y float32 [1, 4, 2, 2]`,
+    params: { amount: 0.5 },
+    units: ["a"],
+    samples: 1,
+    again: "more",
+    errorDb: ANY,
+  },
+  {
+    name: "NaN weights, unreachable targets, steps that are too wide",
+    model: `input x float32 [2, 3]  w = float32 [3, 8] nan  h = MatMul(x, w) { name: "in" }
+      v = float32 [8, 4] normal  y = MatMul(h, v) { name: "out" }  output y float32 [2, 4]`,
+    units: [],
+    skips: { in: "NaN or infinite", out: "reach the model's output" },
+    errorDb: ANY,
+  },
+  {
+    name: "a target that cannot be reached",
+    model: model("flattened blocks"),
+    params: { target: "parameters", amount: 0.95, roundTo: 8 },
+    units: [],
+    skips: { "the target": "were asked for", fc2: "reach the model's output" },
+    errorDb: Infinity,
+  },
+]);
+
+test("channels that stay are a multiple, at least one", () => {
+  assert.equal(keepCount(64, 0.3, 8), 48);
+  assert.equal(keepCount(64, 0.3, 1), 45);
+  assert.equal(keepCount(6, 0.9, 8), 6);
+  assert.equal(keepCount(3, 0.95, 1), 1);
+});
+
+test("the lowest scores go, NaN leaves no choice", () => {
+  assert.deepEqual(lowest(Float64Array.of(3, 1, 2), 2), [1, 2]);
+  assert.equal(lowest(Float64Array.of(3, NaN, 2), 2), null);
+});
+
+test("channels are matched by what is stored of them", () => {
+  assert.deepEqual(subsequence([[2, 4]], [[1, 2, 3, 4]]), [1, 3]);
+  assert.equal(subsequence([[2, 5]], [[1, 2, 3, 4]]), null);
+});
+
+const matrix = (rows: number, cols: number, seed: number): MatrixF64 => ({
+  rows,
+  cols,
+  data: Float64Array.from(gaussian(rows * cols, seed)),
+});
+
+test("OBS costs are the errors that least squares leaves", async () => {
+  const x = matrix(40, 6, 1);
+  const gram = await referenceBlas.gemm(x, x, { transA: true });
+  const weight = matrix(3, 6, 2);
+  const columns = [
+    [0, 1],
+    [2, 3],
+    [4, 5],
+  ];
+  const result = await obsRemoval(
+    referenceBlas,
+    [{ gram, weight, columns }],
+    1,
+    1e-12,
+    async () => {},
+  );
+  assert.ok(result.ok);
+  const errors = await Promise.all(
+    columns.map(async (gone) => {
+      const kept = [0, 1, 2, 3, 4, 5].filter((c) => !gone.includes(c));
+      const fit = await refitColumns(referenceBlas, {
+        gram,
+        cross: gram,
+        means: null,
+        target: weight,
+        kept,
+        ridge: 1e-12,
+      });
+      assert.ok(fit);
+      let error = 0;
+      for (let r = 0; r < 40; r++)
+        for (let o = 0; o < 3; o++) {
+          let sum = 0;
+          for (let c = 0; c < 6; c++) sum += weight.data[o * 6 + c]! * x.data[r * 6 + c]!;
+          kept.forEach((c, i) => (sum -= fit.weight.data[o * 4 + i]! * x.data[r * 6 + c]!));
+          error += sum * sum;
+        }
+      return error;
+    }),
+  );
+  const least = Math.min(...errors);
+  assert.deepEqual(result.removed, [errors.indexOf(least)]);
+  assert.ok(Math.abs(result.costs[0]! / least - 1) < 1e-6);
+});
