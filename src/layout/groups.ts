@@ -159,7 +159,7 @@ class Folder {
       const [first = ""] = titles;
       return group(
         own,
-        first.replace(/[\s._-]?\d+$/, ""),
+        first.replace(/([\s._-]?\d+)+$/, ""),
         blocks.map((block, b) =>
           group(
             `${own}/block ${b + 1}`,
@@ -181,10 +181,11 @@ class Folder {
     const common = blocks.map((block) => commonScopes(block, this.#scopes));
     const depth = Math.min(...common.map((scopes) => scopes.length));
     for (let d = 0; d < depth; d++) {
-      // A number alone is no title: `layers`, `3` is called layers.3.
+      // Numbers alone are no title: `layers`, `3` is called layers.3.
       const titles = common.map((scopes) => {
-        const own = scopes[d] ?? "";
-        return /^\d+$/.test(own) && d > 0 ? `${scopes[d - 1] ?? ""}.${own}` : own;
+        let from = d;
+        while (from > 0 && /^\d+$/.test(scopes[from] ?? "")) from--;
+        return scopes.slice(from, d + 1).join(".");
       });
       if (new Set(titles).size === blocks.length) return { titles, depth: d + 1 };
     }

@@ -260,6 +260,43 @@ export const flows = [
     },
   },
   {
+    name: "a node of the graph shows in the model inspector, by mouse and by keyboard",
+    async run({ window }) {
+      const editor = await window.open("cnn.onnx");
+      const graph = await window.showPage(editor, "graph");
+      const canvas = graph.locator("lathe-graph-canvas");
+      const tree = canvas.locator("[role=tree]");
+      await tree.waitFor();
+      // Boxes are drawn, so their places are asked of the element that draws them.
+      const nodes = await canvas.evaluate(({ scene }) =>
+        scene.boxes
+          .filter(({ kind }) => kind === "node")
+          .map(({ id, key, title }) => ({ id, key, title })),
+      );
+      const [first] = nodes;
+      const place = await canvas.evaluate((element, id) => element.placeOf(id), first.id);
+      await tree.click({ position: { x: place.x + 12, y: place.y + 8 } });
+      await window.titleButton("Show Model Inspector");
+      const inspector = await window.inspector();
+      await inspector.getByRole("heading", { name: "Attributes" }).waitFor();
+      await inspector.locator("dd", { hasText: new RegExp(`^${first.title}$`) }).waitFor();
+      await sleep(500);
+      await window.screenshot("dark-graph");
+
+      await tree.focus();
+      await window.page.keyboard.press("ArrowDown");
+      const second = await canvas.evaluate(({ scene, active }) => scene.boxes[active]);
+      assert.notEqual(second.key, first.key);
+      await inspector.locator("dd", { hasText: new RegExp(`^${second.title}$`) }).waitFor();
+      await window.page.keyboard.press("/");
+      await window.page.keyboard.type(first.title);
+      await graph.locator("lathe-graph-search [role=option]").first().waitFor();
+      await window.page.keyboard.press("Enter");
+      await inspector.locator("dd", { hasText: new RegExp(`^${first.title}$`) }).waitFor();
+      await window.palette("View: Hide Panel");
+    },
+  },
+  {
     name: "a file changed by another program: a clean editor follows it",
     async run({ window, folder }) {
       const file = path.join(folder, "outside.onnx");

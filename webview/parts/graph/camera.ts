@@ -14,7 +14,7 @@ export const MIN_ZOOM = 0.01;
 export const MAX_ZOOM = 3;
 const MARGIN = 24;
 /** A picture that would be smaller than this when it fits is shown from its top instead. */
-const READABLE_ZOOM = 0.55;
+const READABLE_ZOOM = 0.75;
 
 const clampZoom = (zoom: number): number => Math.min(MAX_ZOOM, Math.max(MIN_ZOOM, zoom));
 
@@ -76,21 +76,26 @@ export function kept(camera: Camera, picture: Size, view: Size): Camera {
   };
 }
 
-/** Moves only if the box is outside the middle 80 % of the view; a frame counts by its upper edge. */
-export function following(camera: Camera, box: Rect, view: Size): Camera {
-  const width = view.width / camera.zoom;
-  const height = view.height / camera.zoom;
-  const inside = (at: number, length: number, from: number, seen: number): boolean =>
-    at >= from + seen * 0.1 && at + Math.min(length, seen * 0.5) <= from + seen * 0.9;
-  const seen =
-    inside(box.x, box.width, camera.x, width) && inside(box.y, box.height, camera.y, height);
-  if (seen) return camera;
-  const part = {
-    ...box,
-    width: Math.min(box.width, width * 0.8),
-    height: Math.min(box.height, height * 0.8),
+/**
+ * Moved just so far that the box is in the middle 80 % of the view, and not past the picture's edge; a
+ * box that is larger than that counts by its beginning.
+ */
+export function following(camera: Camera, box: Rect, picture: Size, view: Size): Camera {
+  const move = (from: number, at: number, length: number, all: number, seen: number): number => {
+    if (all <= seen && at >= from && at + Math.min(length, seen) <= from + seen) return from;
+    const low = at - seen * 0.1;
+    const high = at + Math.min(length, seen * 0.8) - seen * 0.9;
+    const wanted = from > low ? low : from < high ? high : from;
+    const margin = MARGIN / camera.zoom;
+    return all <= seen
+      ? wanted
+      : Math.min(Math.max(wanted, -margin), Math.max(from, all - seen + margin));
   };
-  return centred(part, view, camera.zoom);
+  return {
+    ...camera,
+    x: move(camera.x, box.x, box.width, picture.width, view.width / camera.zoom),
+    y: move(camera.y, box.y, box.height, picture.height, view.height / camera.zoom),
+  };
 }
 
 /** On the way from one camera to another, `share` of it done: slow at both ends. */

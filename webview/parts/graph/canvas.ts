@@ -9,7 +9,7 @@ import { base } from "../../styles.ts";
 import * as cameras from "./camera.ts";
 import { canvasStyles } from "./canvasStyles.ts";
 import type { Colouring } from "./colours.ts";
-import { Minimap } from "./minimap.ts";
+import { Minimap, MINIMAP_WIDTH } from "./minimap.ts";
 import { Painter, type Camera, type Look } from "./paint.ts";
 import { readPalette, type Palette } from "./palette.ts";
 import type { Scene } from "./scene.ts";
@@ -22,6 +22,8 @@ const HOVER_MS = 250;
 /** Boxes told to a screen reader at once; of more, those around the active one. */
 const MAX_TOLD = 300;
 const AROUND = 50;
+/** In a narrower view the strip would cover too much of it. */
+const MAP_FROM = 560;
 const ZOOM_STEP = 1.25;
 /** What is searched for is shown at least this large. */
 const READABLE = 0.8;
@@ -79,10 +81,15 @@ export class GraphCanvas extends LitElement {
   get #view(): cameras.Size {
     return { width: this.clientWidth, height: this.clientHeight };
   }
+  /** The view without the strip that may lie over it. */
+  get #free(): cameras.Size {
+    const { width, height } = this.#view;
+    return { width: width < MAP_FROM ? width : width - MINIMAP_WIDTH - 16, height };
+  }
   get #at(): Camera {
     const [first] = this.scene.order;
     return (
-      this.#camera ?? cameras.start(this.scene, this.#view, this.scene.boxes[first ?? -1] ?? null)
+      this.#camera ?? cameras.start(this.scene, this.#free, this.scene.boxes[first ?? -1] ?? null)
     );
   }
 
@@ -99,7 +106,7 @@ export class GraphCanvas extends LitElement {
     this.#draw();
   }
   fit(): void {
-    this.#moveTo(cameras.fit(this.scene, this.#view));
+    this.#moveTo(cameras.fit(this.scene, this.#free));
   }
   zoom(steps: number): void {
     const { width, height } = this.#view;
@@ -113,7 +120,7 @@ export class GraphCanvas extends LitElement {
     this.#moveTo(
       centre
         ? cameras.centred(box, this.#view, readable.zoom)
-        : cameras.following(this.#at, box, this.#view),
+        : cameras.following(this.#at, box, this.scene, this.#view),
     );
   }
   override focus(): void {
@@ -191,8 +198,8 @@ export class GraphCanvas extends LitElement {
     if (map) {
       const whole =
         this.scene.width * camera.zoom <= width && this.scene.height * camera.zoom <= height;
-      map.hidden = whole;
-      if (!whole) this.#minimap.paint(map, this.scene, camera, this.#view, look);
+      map.hidden = whole || width < MAP_FROM;
+      if (!map.hidden) this.#minimap.paint(map, this.scene, camera, this.#view, look);
     }
     this.frameTimes.push(performance.now() - began);
     if (this.frameTimes.length > 240) this.frameTimes.shift();

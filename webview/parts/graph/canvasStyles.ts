@@ -34,7 +34,7 @@ export const canvasStyles = css`
     height: calc(100% - 16px);
     border: 1px solid var(--vscode-contrastBorder, var(--vscode-widget-border, transparent));
     border-radius: 3px;
-    background: color-mix(in srgb, var(--vscode-editorWidget-background) 85%, transparent);
+    background: var(--vscode-editorWidget-background, var(--vscode-editor-background));
     cursor: pointer;
   }
   .tip {

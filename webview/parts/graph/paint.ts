@@ -163,7 +163,9 @@ export class Painter {
         ctx.fillText(this.#fit(ctx, text, room), middle, box.y + 32 + k * 15),
       );
     const mark = markOf(box);
-    if (mark !== "") badge(ctx, mark, box.x - 4, box.y - 10, "left", palette);
+    if (mark !== "" && box.open)
+      badge(ctx, mark, box.x + box.width - 6, box.y + 4, "right", palette);
+    else if (mark !== "") badge(ctx, mark, box.x - 4, box.y - 10, "left", palette);
     if (value !== undefined && colouring)
       badge(
         ctx,
