@@ -212,6 +212,9 @@ export const measuresStyles = css`
     width: auto;
     min-width: min(100%, 320px);
   }
+  .paired {
+    margin-bottom: 8px;
+  }
   .intervals {
     display: grid;
     grid-template-columns: max-content minmax(80px, 320px);
