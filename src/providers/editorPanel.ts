@@ -143,6 +143,20 @@ function hostApi(
       const title = CATALOG.find(({ id }) => id === checked.transform)?.title ?? checked.transform;
       return { applied: await options.withStatus(title, () => document.run(checked)) };
     },
+    async optimize({ goal }, task) {
+      if (!vscode.workspace.isTrusted) throw engineErrors.untrusted();
+      const title = vscode.l10n.t("Optimizing");
+      const result = await options.withStatus(title, () =>
+        document.optimize({ goal, title }, task.signal),
+      );
+      return { result };
+    },
+    async runAll({ entries }) {
+      refuse();
+      const checked = entries.map((entry) => checkedEntry(CATALOG, entry));
+      const title = vscode.l10n.t("Optimize");
+      return { applied: await options.withStatus(title, () => document.runAll(checked, title)) };
+    },
     figures: ({ targets }) => ({ figures: document.figures(targets) }),
     openTechnique({ technique, only }) {
       options.onShow({ page: "optimize", technique, only, compareWith: null });

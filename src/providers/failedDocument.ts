@@ -57,6 +57,8 @@ export function showFailedDocument(
     graph: fail,
     graphNames: fail,
     run: fail,
+    optimize: fail,
+    runAll: fail,
     analyze: fail,
     figures: fail,
     openTechnique: fail,

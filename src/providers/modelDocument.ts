@@ -14,10 +14,12 @@ import { Cancelled, engineErrors, LatheError } from "../shared/errors.ts";
 import type { Report } from "../shared/report.ts";
 import type {
   AnalyzerCall,
-  TargetFigures,
   ApplyResult,
   DiffMeasures,
+  OptimizeGoal,
+  OptimizeResult,
   SaveResult,
+  TargetFigures,
   TensorDiff,
 } from "../shared/protocol.ts";
 import type { Signal } from "../shared/task.ts";
@@ -182,6 +184,49 @@ export class ModelDocument implements CustomDocument {
     if (applied.units.length > 0)
       this.#edit(this.#titleOf(entry.transform), [...before, applied.entry]);
     return applied;
+  }
+
+  /**
+   * Computes several entries, verifies the last, and makes them one edit. Entries that change nothing
+   * are left out.
+   * @throws LatheError; Cancelled when the recipe is another by the time the results are there.
+   */
+  async runAll(entries: readonly Entry[], label: string): Promise<readonly ApplyResult[]> {
+    const before = this.#recipe;
+    const applied = await this.#jobs.run(label, undefined, async (options) => {
+      const done: ApplyResult[] = [];
+      for (const [i, entry] of entries.entries()) {
+        const recipe = [...before, ...effective(done)];
+        const share = (fraction: number, message: string): void =>
+          options.onProgress?.((i + fraction) / entries.length, message);
+        done.push(
+          await this.#engine.job(
+            "apply",
+            { doc: this.#withRecipe(recipe), entry, verify: i === entries.length - 1 },
+            { ...options, onProgress: share },
+          ),
+        );
+      }
+      return done;
+    });
+    if (this.#recipe !== before) throw new Cancelled();
+    const changed = effective(applied);
+    if (changed.length > 0) this.#edit(label, [...before, ...changed]);
+    return applied;
+  }
+
+  /** Searches for a recipe; nothing changes. */
+  async optimize(
+    p: { readonly goal: OptimizeGoal; readonly title: string },
+    signal?: Signal,
+  ): Promise<OptimizeResult> {
+    return this.#jobs.run(p.title, signal, (options) =>
+      this.#engine.job(
+        "optimize",
+        { doc: this.doc, goal: p.goal, to: null, overwrite: false, limit: null },
+        options,
+      ),
+    );
   }
 
   /** Leaves out the last `count` entries as an edit; the number that were left out. */
@@ -375,6 +420,9 @@ export class ModelDocument implements CustomDocument {
     for (const listener of [...this.#changeListeners]) listener();
   }
 }
+
+const effective = (applied: readonly ApplyResult[]): readonly Entry[] =>
+  applied.filter(({ units }) => units.length > 0).map(({ entry }) => entry);
 
 /** The base as it is now if it still has the content it had, else null. */
 async function baseIfSame(engine: Engine, base: BaseFile): Promise<BaseFile | null> {

@@ -101,6 +101,10 @@ export interface HostApi {
   ready(p: Record<string, never>): HostState;
   /** Applies an entry to the document of this editor, as an undoable edit. */
   run(p: { entry: Entry }): { applied: ApplyResult | null };
+  /** Searches for a recipe that meets the goal; changes and writes nothing. */
+  optimize(p: { goal: OptimizeGoal }): { result: OptimizeResult };
+  /** Applies several entries in order, as one undoable edit. */
+  runAll(p: { entries: readonly Entry[] }): { applied: readonly ApplyResult[] };
   /** What the reports made on the document as it is now say about one of these targets. */
   figures(p: { targets: readonly string[] }): { figures: readonly TargetFigures[] };
   /** Shows a technique in the editor, limited to the units of these names where it has any. */

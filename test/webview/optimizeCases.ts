@@ -16,7 +16,7 @@ export const optimizeCases: Cases = {
   "techniques are grouped by family and say what they do not give": async (lab) => {
     const page = await lab.open();
     await goTo(page, "Optimize");
-    await page.getByText("Choose a technique to see").waitFor();
+    await page.getByRole("heading", { name: "Let Lathe choose" }).waitFor();
     const nav = page.getByRole("navigation", { name: "Techniques" });
     assert.deepEqual(await nav.getByRole("heading").allInnerTexts(), ["Quantize", "Clean up"]);
     await choose(page, "Weight-only quantization");
@@ -154,5 +154,53 @@ export const optimizeCases: Cases = {
       "fakeHost.emit({ show: { page: 'optimize', technique: 'graph.clean', compareWith: null } })",
     );
     await page.getByRole("heading", { name: "Clean up the graph" }).waitFor();
+  },
+
+  "Lathe chooses: a goal, the answer with reasons and a scatter, applied as one edit": async (
+    lab,
+  ) => {
+    const page = await lab.open();
+    await goTo(page, "Optimize");
+    await page.getByText("Optimizing needs data").waitFor();
+    await page.getByRole("button", { name: "Choose data…" }).click();
+    const drop = page.getByRole("textbox", { name: "Largest drop" });
+    await drop.fill("200");
+    await page.getByText("A number from 0 to 100.").waitFor();
+    await drop.fill("1");
+    await page.getByTestId("optimize").click();
+    const advice = page.getByTestId("advice");
+    await advice.waitFor();
+    assert.match(
+      await advice.innerText(),
+      /Top-1 accuracy\s+91\.30 % → 90\.90 %, drop 0\.40 points/,
+    );
+    const scatter = page.getByRole("img", {
+      name: /^11 configurations by size|^14 configurations/,
+    });
+    assert.match((await scatter.getAttribute("aria-label")) ?? "", /Chosen: 4 bit weights/);
+    await lab.screenshot(page, "advice");
+    assert.deepEqual(await lab.axe(page), []);
+    await page.getByText("All 14 as a table").click();
+    await page.getByText("The smallest whose drop is shown").waitFor();
+    await page.getByTestId("apply-advice").click();
+    await page.getByText("Applied: Undo takes it back").waitFor();
+    const call = (await calls(page)).find(({ method }) => method === "runAll");
+    assert.equal((call?.params["entries"] as unknown[]).length, 1);
+  },
+
+  "when nothing safe is found it says so, and a search can be cancelled": async (lab) => {
+    const page = await lab.open({ query: "&step=60", theme: "light", width: 520 });
+    await goTo(page, "Optimize");
+    await page.getByRole("button", { name: "Choose data…" }).click();
+    await page.getByRole("textbox", { name: "Largest drop" }).fill("0");
+    await page.getByTestId("optimize").click();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByTestId("optimize").waitFor();
+    assert.equal(await page.getByTestId("advice").count(), 0);
+    await page.getByTestId("optimize").click();
+    await page.getByText("Nothing safe was found").waitFor();
+    assert.equal(await page.getByTestId("apply-advice").count(), 0);
+    await lab.screenshot(page, "advice-none");
+    assert.deepEqual(await lab.axe(page), []);
   },
 };

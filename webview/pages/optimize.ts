@@ -5,12 +5,14 @@ import type { Entry, ParamValue, ParamValues } from "../../src/shared/doc.ts";
 import type { ApplyResult, CatalogEntry, HostState, PlanView } from "../../src/shared/protocol.ts";
 import { techniques } from "../catalog.ts";
 import { isRecord, isString } from "../host.ts";
+import { AdvisorView, advisorStyles } from "../parts/advisorView.ts";
 import { debounce } from "../parts/debounce.ts";
 import { failureView } from "../parts/failureView.ts";
 import { jobBar, jobBarStyles } from "../parts/jobBar.ts";
 import { nameStyles } from "../parts/name.ts";
 import { docKey, Page } from "../parts/page.ts";
 import { checkParams, paramForm, paramFormStyles } from "../parts/paramForm.ts";
+import { paretoStyles } from "../parts/paretoChart.ts";
 import { planStyles, planView } from "../parts/planView.ts";
 import { Question } from "../parts/question.ts";
 import { resultView } from "../parts/resultView.ts";
@@ -19,7 +21,8 @@ import { skipListStyles } from "../parts/skipList.ts";
 import { techniqueAbout } from "../parts/techniqueAbout.ts";
 import { techniqueList, techniqueListStyles } from "../parts/techniqueList.ts";
 import { strings } from "../strings.ts";
-import { base } from "../styles.ts";
+import { advisor } from "../words/advisor.ts";
+import { base, facts } from "../styles.ts";
 import { optimizeStyles } from "./optimizeStyles.ts";
 
 const text = strings.optimize;
@@ -35,6 +38,9 @@ interface Applied {
 class OptimizePage extends Page {
   static override styles = [
     base,
+    facts,
+    advisorStyles,
+    paretoStyles,
     jobBarStyles,
     nameStyles,
     paramFormStyles,
@@ -45,6 +51,7 @@ class OptimizePage extends Page {
     optimizeStyles,
   ];
   protected override readonly key = "optimize";
+  readonly #advisor = new AdvisorView(this);
   readonly #plan = new Question<PlanView>(this);
   readonly #run = new Question<{ readonly applied: ApplyResult | null }>(this);
   #technique: string | null = this.host.recall("optimize.technique", isString);
@@ -71,7 +78,7 @@ class OptimizePage extends Page {
     return techniques.filter((entry) => entry.formats.includes(format));
   }
 
-  #choose(id: string): void {
+  #choose(id: string | null): void {
     if (id === this.#technique) return;
     this.#technique = id;
     this.#excluded = new Set();
@@ -162,12 +169,30 @@ class OptimizePage extends Page {
     const technique = this.#current();
     return html`<div class="layout">
       <div class="side">
+        <button
+          class="technique advisor"
+          data-testid="advisor"
+          aria-current=${technique === null ? "true" : "false"}
+          @click=${() => this.#choose(null)}
+        >
+          ${advisor.entry}
+        </button>
         ${techniqueList(this.#offered, technique?.id ?? null, (id) => this.#choose(id))}
       </div>
       <main class="main" tabindex="-1">
-        ${technique ? this.#detail(technique) : html`<p class="empty quiet">${text.choose}</p>`}
+        ${technique ? this.#detail(technique) : this.#advice()}
       </main>
     </div>`;
+  }
+
+  #advice(): TemplateResult {
+    const { client } = this.host;
+    return this.#advisor.view(this.state, {
+      optimize: (goal) => client.call("optimize", { goal }),
+      apply: (entries) => client.call("runAll", { entries }),
+      cancel: () => void client.call("cancel", {}),
+      pickData: () => void client.call("pickData", {}),
+    });
   }
 
   #detail(technique: CatalogEntry): TemplateResult {

@@ -75,6 +75,11 @@ export const techniqueListStyles = css`
     text-align: start;
     cursor: pointer;
   }
+  .technique.advisor {
+    margin-top: 8px;
+    padding-inline-start: 12px;
+    font-weight: 600;
+  }
   .technique:hover {
     background: var(--vscode-list-hoverBackground);
     outline: 1px dashed var(--vscode-contrastActiveBorder, transparent);

@@ -304,6 +304,16 @@ const handlers: Handlers<WebviewApi> = {
       emit({ doc: { ...state.doc, recipe: [...state.doc.recipe, p.entry] }, dirty: true });
     return { applied };
   },
+  optimize: async (p) => {
+    await answerTo("optimize", p);
+    return await job("Optimizing", () => ({ result: fake.optimized(p.goal.maxDrop !== 0) }));
+  },
+  runAll: async (p) => {
+    await answerTo("runAll", p);
+    await job("Optimize", () => null);
+    emit({ doc: { ...state.doc, recipe: [...state.doc.recipe, ...p.entries] }, dirty: true });
+    return { applied: [] };
+  },
   figures: async (p) => {
     await answerTo("figures", p);
     const { metrics, rows, series } = fake.report("sensitivity.layerwise", 4);

@@ -1,5 +1,8 @@
 /** A model of 29 layers as the engine would describe it, and one of 50,000 tensors. */
 import type {
+  Considered,
+  EvalResult,
+  OptimizeResult,
   DataPreview,
   DataSample,
   NodeView,
@@ -9,7 +12,7 @@ import type {
   TensorRow,
   TensorStats,
 } from "../../../src/shared/protocol.ts";
-import type { Doc } from "../../../src/shared/doc.ts";
+import type { Doc, Entry } from "../../../src/shared/doc.ts";
 import type { Report, Skip } from "../../../src/shared/report.ts";
 
 const MODEL = "/home/anna/models/sentence-encoder-29.onnx";
@@ -333,5 +336,88 @@ export function report(analyzer: string, bits: number): Report {
     })),
     skipped: [{ name: "/pooler/dense/Gemm", reason: "its weight is used twice" }],
     data: analyzer.startsWith("sensitivity") ? "data/reviews/dataset.json, 128 samples" : null,
+  };
+}
+
+const evaluated = (value: number): EvalResult => ({
+  metric: "top1",
+  value,
+  low: value - 0.012,
+  high: value + 0.011,
+  n: 2000,
+  better: "higher",
+  synthetic: false,
+  data: "data/reviews/dataset.json",
+  also: {},
+});
+
+/** An answer with every kind of point; `found` is false for a goal that nothing meets. */
+export function optimized(found: boolean): OptimizeResult {
+  const entries: readonly Entry[] = [
+    { transform: "quantize.weightOnly", params: { bits: 4, block: 32 } },
+  ];
+  const considered = Array.from({ length: 14 }, (_, i): Considered => {
+    const state = i === 9 && found ? "chosen" : i < 11 ? "rejected" : "not tried";
+    return {
+      label: `4 bit weights (${i + 3} layers), ${14 - i} layers kept`,
+      entries,
+      sizeBytes: TENSOR_BYTES * (1 - i * 0.055),
+      kl: state === "not tried" ? null : 1e-5 * 2.2 ** i,
+      sqnrDb: 40 - i,
+      predictedKl: 1.1e-5 * 2.2 ** i,
+      latencyRatio: i % 3 === 0 ? 0.9 - i * 0.01 : null,
+      drop: i === 9 ? 0.004 : null,
+      dropLow: i === 9 ? -0.001 : null,
+      dropHigh: i === 9 ? 0.009 : null,
+      state,
+      reason:
+        state === "chosen"
+          ? "The smallest whose drop is shown to be within 1 point."
+          : state === "rejected"
+            ? "Larger than the one that was chosen."
+            : "Predicted to lose more than is allowed.",
+    };
+  });
+  return {
+    found,
+    applied: [],
+    entries: found ? entries : [],
+    output: null,
+    sourceSha256: "",
+    verified: true,
+    sizeBefore: TENSOR_BYTES,
+    sizeAfter: found ? TENSOR_BYTES * 0.42 : TENSOR_BYTES,
+    quality: found
+      ? {
+          before: evaluated(0.913),
+          after: evaluated(0.909),
+          drop: 0.004,
+          dropLow: -0.001,
+          dropHigh: 0.009,
+          dropUnit: "points",
+          units: 2000,
+          mcnemar: { lost: 21, won: 13, p: 0.23 },
+          kl: 0.0021,
+          agreement: 0.981,
+        }
+      : null,
+    latency: null,
+    considered,
+    suggestions: [
+      {
+        title: "4 bit weights on 12 layers",
+        entries,
+        predictedGain: "58 % smaller",
+        measuredRisk: "KL 0.0121 on 86 samples",
+        reason: "These layers hold most bytes and move the outputs least.",
+      },
+    ],
+    reasons: [
+      "14 configurations were considered, 11 of them run on the search split.",
+      found
+        ? "The chosen one drops 0.40 points (−0.10 to 0.90), within 1 point."
+        : "No configuration is shown to drop 0 points.",
+    ],
+    data: "data/reviews/dataset.json: 170 calibration, 86 search, 2,000 report samples",
   };
 }

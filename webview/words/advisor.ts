@@ -1,0 +1,60 @@
+/** Texts of the advisor on the Optimize page. */
+import { formatCount, plural } from "../../src/shared/format.ts";
+
+export const advisor = {
+  entry: "Let Lathe choose",
+  title: "Let Lathe choose",
+  intro:
+    "Lathe tries the techniques on each layer, keeps those that pay, and checks the result on your data: calibration, search and report use different samples. If nothing safe is found, nothing changes.",
+  maxDrop: "Largest drop",
+  maxDropHint:
+    "points of accuracy, or percent of perplexity and errors; holds only if the 95 % interval is within it",
+  size: "Wanted size",
+  sizeHint: "percent of the file as it is, or MB; empty for as small as is safe",
+  faster: "Must be faster here",
+  unitPercent: "%",
+  unitMb: "MB",
+  needsData: "Optimizing needs data: it has nothing else to judge quality by.",
+  noGraph: "This file holds weights only: there is nothing to run, so quality cannot be measured.",
+  noGoal: "Give a drop, a size, or both.",
+  wrongDrop: "A number from 0 to 100.",
+  wrongSize: "A number above 0.",
+  run: "Optimize…",
+  running: "Optimizing…",
+  found: "Found",
+  notFound: "Nothing safe was found; the model is as it was.",
+  apply: "Apply to this document",
+  applying: "Applying…",
+  applied: "Applied: Undo takes it back; Save writes the file.",
+  before: "Now",
+  after: "After",
+  quality: "Quality",
+  speed: "Time",
+  why: "What was decided, and why",
+  suggestions: "Suggestions",
+  gain: "Gain",
+  risk: "Risk",
+  scatter: "What was considered",
+  scatterNote:
+    "Each mark is a configuration: further left is smaller, further down is closer to the model as it is.",
+  scatterLabel: (n: number, chosen: string): string =>
+    `${plural(n, "configuration")} by size and loss. ${chosen}`,
+  chosenLabel: (label: string): string => `Chosen: ${label}.`,
+  noneChosen: "None was chosen.",
+  axisSize: "size",
+  axisDrop: "drop",
+  axisKl: "KL (log)",
+  states: { chosen: "chosen", rejected: "rejected", "not tried": "not tried" } as Readonly<
+    Record<string, string>
+  >,
+  configuration: "Configuration",
+  state: "State",
+  sizeColumn: "Size",
+  kl: "KL",
+  predicted: "Predicted KL",
+  drop: "Drop",
+  time: "Time",
+  reason: "Reason",
+  table: (n: number): string => `All ${formatCount(n)} as a table`,
+  on: (data: string): string => `Measured on ${data}`,
+} as const;
