@@ -356,6 +356,7 @@ const KINDS: Readonly<Record<Layer["kind"], string>> = {
   matmul: "integer product, float output",
   embedding: "8-bit rows",
   share: "moves 8-bit codes",
+  join: "8-bit concatenation, a scale per input",
   pool: "8-bit pooling",
   add: "8-bit sum",
 };

@@ -22,16 +22,26 @@ export function glue(
   };
 }
 
-const isGlue = ({ kind }: Layer): boolean => kind === "share" || kind === "pool" || kind === "add";
+const isGlue = (layer: Layer): boolean => layer.kind === "add" || isMover(layer);
+/** Worth codes only where someone takes them. */
+const isMover = ({ kind }: Pick<Layer, "kind">): boolean =>
+  kind === "share" || kind === "pool" || kind === "join";
 
 /** Glue stays where all it takes in comes as codes from a convolution, directly or through other glue. */
 export function withGlue(layers: readonly Layer[]): readonly Layer[] {
   const kept: Layer[] = [];
   const codes = new Set<string>();
+  const bounded = new Map<string, string>();
   for (const layer of layers) {
     if (isGlue(layer) && !layer.inputs.every((name) => codes.has(name))) continue;
-    if (layer.rounds) codes.add(layer.output);
-    kept.push(layer);
+    const bounds = boundsOf(layer, bounded);
+    if (layer.rounds) {
+      codes.add(layer.output);
+      bounded.set(layer.output, bounds[0] ?? "");
+    }
+    // Codes that are wider than what a Relu gives would keep it from vanishing in the convolution.
+    const mixed = layer.kind === "share" && new Set(bounds).size > 1;
+    kept.push(mixed ? { ...layer, kind: "join" } : layer);
   }
   // From the end: a pool or a reshape is worth codes only where someone takes them.
   const wanted = new Set<string>();
@@ -39,12 +49,18 @@ export function withGlue(layers: readonly Layer[]): readonly Layer[] {
   for (let i = kept.length - 1; i >= 0; i--) {
     const layer = kept[i];
     if (!layer) continue;
-    if ((layer.kind === "share" || layer.kind === "pool") && !wanted.has(layer.output)) continue;
+    if (isMover(layer) && !wanted.has(layer.output)) continue;
     worth.add(layer);
     for (const name of layer.inputs) wanted.add(name);
   }
   return kept.filter((layer) => worth.has(layer));
 }
+
+/** The activation behind each value a layer moves, else the one it ends with; "" for none. */
+const boundsOf = (layer: Layer, bounded: ReadonlyMap<string, string>): readonly string[] =>
+  layer.kind === "share"
+    ? layer.inputs.map((name) => bounded.get(name) ?? "")
+    : [layer.activation?.op ?? ""];
 
 /** A Gemm gives codes only where every use takes codes; otherwise it gives float in one kernel. */
 export function settled(scope: ScopeIndex, layers: readonly Layer[]): readonly Layer[] {

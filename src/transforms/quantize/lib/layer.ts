@@ -5,7 +5,8 @@ import { dtype, elementCount } from "../../../shared/dtype.ts";
 import { intAttr, type Source } from "./weights.ts";
 
 export interface Layer {
-  readonly kind: "conv" | "gemm" | "matmul" | "embedding" | "share" | "pool" | "add";
+  /** `share` moves values at one scale, `join` is a Concat whose inputs keep theirs. */
+  readonly kind: "conv" | "gemm" | "matmul" | "embedding" | "share" | "join" | "pool" | "add";
   readonly node: GraphNode;
   /** BatchNormalization and constant Add after a convolution: they vanish in its weight and bias. */
   readonly affine: readonly GraphNode[];
