@@ -6,6 +6,7 @@ import type { Command } from "./command.ts";
 import { diff } from "./diff.ts";
 import { evaluate } from "./eval.ts";
 import { inspect } from "./inspect.ts";
+import { explain } from "./explain.ts";
 import { list } from "./list.ts";
 import { plan } from "./plan.ts";
 
@@ -16,6 +17,7 @@ export const COMMANDS: readonly Command[] = [
   plan,
   apply,
   diff,
+  explain,
   evaluate,
   bench,
 ];

@@ -11,6 +11,7 @@ import { upTo } from "../core/topology.ts";
 import type { BoundData } from "../data/bind.ts";
 import type { ModelIo, Split } from "../data/dataset.ts";
 import { openData } from "../data/open.ts";
+import { calibrationSpan } from "../data/splits.ts";
 import { encodeModel } from "../formats/index.ts";
 import { dtype } from "../shared/dtype.ts";
 import { hostData, type HostTensor } from "../shared/hostTensor.ts";
@@ -209,7 +210,10 @@ export async function feederOf(
   if (options.data === null) return syntheticFeeder(session, options.limit ?? SYNTHETIC_SAMPLES);
   const data: BoundData = await openData(options.data, session, options.split);
   return {
-    samples: Math.min(data.count, options.limit ?? data.count),
+    samples: Math.min(
+      options.split === "calibration" ? calibrationSpan(data.count).to : data.count,
+      options.limit ?? data.count,
+    ),
     fixedBatch: data.fixedBatch,
     openBatch: data.openBatch,
     batches: (limit, openBatch) => data.batches(limit, openBatch),

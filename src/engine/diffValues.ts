@@ -63,6 +63,30 @@ export async function sqnrDb(
   return decibels(signal, noise);
 }
 
+/**
+ * The values in `form` as what they stand for: in the layout of `before`, divided by `factor`.
+ * @returns or the reason why there are none
+ */
+export function denseValues(
+  env: Reading,
+  before: Tensor,
+  form: WeightForm,
+  factor: number,
+): Float32Array | string {
+  const after = valuesOf(env, form);
+  if (typeof after === "string") return after;
+  const reason = mismatch(before, form, after);
+  if (reason !== null) return reason;
+  const { rows, columns } = after;
+  const stored = after.read(0, rows * columns);
+  const values = new Float32Array(rows * columns);
+  for (let i = 0; i < values.length; i++) {
+    const at = form.transposed ? (i % columns) * rows + Math.floor(i / columns) : i;
+    values[at] = (stored[i] ?? 0) / factor;
+  }
+  return values;
+}
+
 interface Sums {
   signal: number;
   noise: number;

@@ -1,5 +1,4 @@
 /** How far changed models are from the one they were made from, on the search split. */
-import path from "node:path";
 import type { Drift } from "../core/analyzer.ts";
 import type { Model } from "../core/model.ts";
 import { openData } from "../data/open.ts";
@@ -14,7 +13,7 @@ import {
 } from "./comparePaired.ts";
 import type { EngineEnv } from "./env.ts";
 import { createSession } from "./ort.ts";
-import { stageModel } from "./save.ts";
+import { modelFile } from "./advise/modelFile.ts";
 import { variantOf } from "./variants.ts";
 
 export interface DriftScene {
@@ -46,17 +45,13 @@ export async function openDrift(scene: DriftScene, task: Task): Promise<DriftMet
       ? `${reference.samples} samples of ${data} that calibration does not use`
       : `${reference.samples} samples of ${data}, which sets none aside for calibration`;
   const ofModel = (model: Model, share: Task): Promise<Drift> =>
-    env.withScratchFolder(async (folder) => {
-      const variant = path.join(folder, "variant.onnx");
-      const staged = await stageModel(
-        model,
-        variant,
-        { externalData: "auto", overwrite: true, allowInput: false },
-        share,
-      );
-      await staged.commit();
-      return driftOf(await comparePaired(reference, variant, data, options, share), evidence);
-    });
+    modelFile(
+      env,
+      model,
+      async (variant) =>
+        driftOf(await comparePaired(reference, variant, data, options, share), evidence),
+      share,
+    );
   return {
     ofModel,
     of: async (entries, share) => ofModel(await variantOf(env, doc, entries, share), share),

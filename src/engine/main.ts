@@ -83,7 +83,7 @@ function main(): void {
       bench(await filesFor(env, docs, task), { runs, threads, seed }, task),
     analyze: (p, task) => analyze(tools, p, task),
     optimize: (p) => optimize(tools, p),
-    explain: (p) => explain(tools, p),
+    explain: (p, task) => explain(tools, p, task),
     diffTensors: (p, task) => diffTensors(p, env, task),
     diffMeasures: (p, task) => diffMeasures(p, env, { threads: config.threads }, task),
   };

@@ -1,0 +1,89 @@
+/** An explanation in sentences: what fell, which layers did it, how errors grew, what to do. */
+import { formatBytes, formatEval, formatMetric, formatNumber, formatPercent, metricTitle } from "../../shared/format.ts";
+import type { Explanation, LayerCause } from "../../shared/protocol.ts";
+
+/** Layers are named until they make this share of the damage, but no more than MAX_NAMED. */
+const MOST = 0.75;
+const MAX_NAMED = 3;
+const GAP = 10;
+
+const list = (names: readonly string[]): string =>
+  names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+const kl = (value: number): string => `KL ${formatNumber(value, 3)}`;
+const db = (value: number): string => `${value.toFixed(1)} dB`;
+
+export function describeCauses(facts: Omit<Explanation, "findings">): readonly string[] {
+  const { before, after, layers } = facts;
+  const apart = facts.kl === null ? `SQNR ${db(facts.sqnrDb)}` : `${kl(facts.kl)} nats`;
+  const whole =
+    before && after
+      ? `${metricTitle(before.metric)} goes from ${formatEval(before)} to ${formatEval(after)}; the outputs are ${apart} apart.`
+      : `The outputs are ${apart} apart.`;
+  if (layers.length === 0)
+    return [whole, "No layer's weights were changed in a way that can be tried by itself."];
+  return [whole, ...worst(layers), ...growth(layers, facts.kl), ...next(facts)];
+}
+
+function worst(layers: readonly LayerCause[]): readonly string[] {
+  let count = 0;
+  let share = 0;
+  while (count < Math.min(MAX_NAMED, layers.length) && share < MOST)
+    share += layers[count++]?.share ?? 0;
+  // One more where a gap follows it: it is small beside the worst, but no accident.
+  const at = (i: number): number => layers[i]?.share ?? 0;
+  while (count < MAX_NAMED && count + 1 < layers.length && at(count) > GAP * at(count + 1))
+    share += at(count++);
+  const named = layers.slice(0, count);
+  if (share === 0) return ["No layer moves the outputs by itself."];
+  const each = named.map(({ name, alone, share: own }) => {
+    const figure = alone.kl === null ? db(alone.sqnrDb) : kl(alone.kl);
+    return `${name} (alone: ${figure}, ${formatPercent(own)})`;
+  });
+  return [
+    share < MOST
+      ? `The damage is spread over ${layers.length} layers; the worst ${count}, ${list(each)}, make ${formatPercent(share)} of it.`
+      : `${count} of ${layers.length} changed layers ${count === 1 ? "causes" : "cause"} ${formatPercent(share)} of it: ${list(each)}.`,
+  ];
+}
+
+/** How far below what its own error explains a layer's output must be, in dB, to be called cascaded. */
+const CASCADED_DB = 6;
+
+function growth(layers: readonly LayerCause[], total: number | null): readonly string[] {
+  const out: string[] = [];
+  const sum = layers.reduce((all, { alone }) => all + (alone.kl ?? 0), 0);
+  if (total !== null && sum > 0)
+    out.push(
+      total > 1.5 * sum
+        ? `Errors cascade: alone the layers add up to ${kl(sum)}, together they do ${kl(total)}.`
+        : total < 0.67 * sum
+          ? `Errors partly cancel: alone the layers add up to ${kl(sum)}, together they do ${kl(total)}.`
+          : `Errors add up: alone the layers make ${kl(sum)}, together ${kl(total)}.`,
+    );
+  const [lowest] = layers
+    .filter(({ cascadedDb }) => cascadedDb !== null)
+    .sort((a, b) => (a.cascadedDb ?? 0) - (b.cascadedDb ?? 0));
+  const [first] = layers;
+  if (lowest && first && lowest.cascadedDb !== null && lowest.name !== first.name)
+    out.push(
+      `Along the graph the signal is worst after ${lowest.name} (${db(lowest.cascadedDb)}), with the errors of the layers before it${lowest.alone.sqnrDb > lowest.cascadedDb + CASCADED_DB ? "; by itself it does little harm" : ""}.`,
+    );
+  return out;
+}
+
+function next({ keep, before, layers }: Omit<Explanation, "findings">): readonly string[] {
+  if (keep === null)
+    return layers.length < 2
+      ? []
+      : ["Next: no few layers explain it; use more bits, smaller blocks or a calibrated technique for all."];
+  const these = keep.names.length === 1 ? "this layer" : `these ${keep.names.length} layers`;
+  const gain =
+    keep.metric && before
+      ? `${metricTitle(before.metric)} ${formatMetric(keep.metric.metric, keep.metric.value)} on the same samples`
+      : keep.kl === null
+        ? "most of the error is gone"
+        : kl(keep.kl);
+  return [
+    `Next: keep ${these} as ${keep.names.length === 1 ? "it was" : "they were"} (${list(keep.names)}): ${gain}${keep.costBytes > 0 ? `, for ${formatBytes(keep.costBytes)} more` : ""}.`,
+  ];
+}

@@ -1,0 +1,110 @@
+/** What could be done to each layer: the techniques of the catalogue that make weights smaller. */
+import type { Model } from "../../core/model.ts";
+import { nodeLabel } from "../../core/model.ts";
+import type { Unit } from "../../core/plan.ts";
+import { transforms } from "../../transforms/index.ts";
+import type { Entry, ParamValues } from "../../shared/doc.ts";
+import { readParams } from "../../shared/params.ts";
+import { planEntry } from "../compute.ts";
+
+/** A technique with parameters, as one way of storing layers. */
+export interface Way {
+  readonly label: string;
+  readonly entry: Entry;
+  /** Units without weights go along with the others: they keep values in integers between layers. */
+  readonly alongside: readonly string[];
+}
+
+/** One way for one layer. */
+export interface Option {
+  readonly way: Way;
+  /** The technique's own name for it. */
+  readonly unit: string;
+  /** Bytes that it saves; the larger estimate of what remains. */
+  readonly savedBytes: number;
+}
+
+export interface Layer {
+  readonly name: string;
+  readonly bytes: number;
+  readonly options: readonly Option[];
+}
+
+interface Offer {
+  readonly label: string;
+  readonly transform: string;
+  readonly params: ParamValues;
+}
+
+/**
+ * In the order in which they are applied: static quantization first, since its ranges are those of
+ * the model before weights were rounded by others.
+ */
+const OFFERS: readonly Offer[] = [
+  { label: "int8", transform: "quantize.static", params: {} },
+  { label: "dynamic int8", transform: "quantize.dynamic", params: {} },
+  { label: "8 bit weights", transform: "quantize.weightOnly", params: { bits: 8, embedding: "8" } },
+  {
+    label: "4 bit weights",
+    transform: "quantize.weightOnly",
+    params: { bits: 4, block: 32, embedding: "4" },
+  },
+  { label: "float16 weights", transform: "quantize.float16", params: {} },
+];
+
+/** Changes that keep outputs and make what follows better or the file smaller. */
+const PREPARATIONS: readonly string[] = ["graph.clean", "graph.foldBatchNorm", "share.deduplicate"];
+
+/** The entry with every parameter; null when this build has no such technique or parameter value. */
+function entryOf(transform: string, params: ParamValues): Entry | null {
+  const found = transforms.find(({ meta }) => meta.id === transform);
+  if (!found) return null;
+  const { id, params: schema } = found.meta;
+  const known = Object.fromEntries(Object.entries(params).filter(([key]) => key in schema));
+  return { transform, params: readParams(id, schema, known) };
+}
+
+export const preparations = (): readonly Entry[] =>
+  PREPARATIONS.flatMap((id) => entryOf(id, {}) ?? []);
+
+/** Ways that change at least one layer of the model. */
+export function waysFor(model: Model): readonly { readonly way: Way; readonly units: readonly Unit[] }[] {
+  return OFFERS.flatMap(({ label, transform, params }) => {
+    const entry = entryOf(transform, params);
+    if (!entry) return [];
+    const { units } = planEntry(model, entry).plan;
+    const weighted = units.filter((unit) => unit.sizeBefore > 0);
+    if (weighted.length === 0) return [];
+    const alongside = units.filter((unit) => unit.sizeBefore === 0).map(({ name }) => name);
+    return [{ way: { label, entry, alongside }, units: weighted }];
+  });
+}
+
+/** Layers by their largest weight, so that techniques which name units differently meet. */
+export function layersOf(
+  ways: readonly { readonly way: Way; readonly units: readonly Unit[] }[],
+): readonly Layer[] {
+  const layers = new Map<string, { name: string; bytes: number; options: Option[] }>();
+  for (const { way, units } of ways)
+    for (const unit of units) {
+      const key = keyOf(unit);
+      const [node] = unit.nodes;
+      const layer = layers.get(key) ?? {
+        name: node ? nodeLabel(unit.graph, node) : unit.name,
+        bytes: unit.sizeBefore,
+        options: [],
+      };
+      layers.set(key, layer);
+      const savedBytes = unit.sizeBefore - unit.sizeAfter.max;
+      if (savedBytes > 0 && layer.options.every((option) => option.way !== way))
+        layer.options.push({ way, unit: unit.name, savedBytes });
+    }
+  return [...layers.values()].filter(({ options }) => options.length > 0);
+}
+
+function keyOf({ tensors, nodes, graph, name }: Unit): string {
+  const [largest] = [...tensors].sort((a, b) => b.sizeBytes - a.sizeBytes);
+  const [node] = nodes;
+  const own = largest?.name ?? (node ? nodeLabel(graph, node) : name);
+  return JSON.stringify([graph, own]);
+}
