@@ -8,6 +8,7 @@ import { evaluate } from "./eval.ts";
 import { inspect } from "./inspect.ts";
 import { explain } from "./explain.ts";
 import { list } from "./list.ts";
+import { optimize } from "./optimize.ts";
 import { plan } from "./plan.ts";
 
 export const COMMANDS: readonly Command[] = [
@@ -16,6 +17,7 @@ export const COMMANDS: readonly Command[] = [
   analyze,
   plan,
   apply,
+  optimize,
   diff,
   explain,
   evaluate,

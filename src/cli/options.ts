@@ -70,6 +70,17 @@ export const OPTIONS = {
   "no-verify": { kind: "flag", help: "Do not load and run the result before writing it." },
   tensors: { kind: "flag", help: "List every tensor with its place in the file." },
   html: { kind: "text", value: "FILE", help: "Also write the report as one self-contained page." },
+  "max-drop": {
+    kind: "text",
+    value: "PERCENT",
+    help: "Largest drop of the data's metric, for example 1%: points for accuracies, else relative.",
+  },
+  "target-size": {
+    kind: "text",
+    value: "SIZE",
+    help: "Largest size of the result: a share of the input (25%), or bytes (10MB).",
+  },
+  faster: { kind: "flag", help: "Only what is measured to be faster here, fastest first." },
   limit: {
     kind: "number",
     value: "N",

@@ -27,6 +27,9 @@ export interface DriftScene {
 }
 
 export interface DriftMeter {
+  readonly data: string;
+  /** In words, the samples. */
+  readonly evidence: string;
   of(entries: readonly Entry[], task: Task): Promise<Drift>;
   ofModel(model: Model, task: Task): Promise<Drift>;
   release(): Promise<void>;
@@ -53,6 +56,8 @@ export async function openDrift(scene: DriftScene, task: Task): Promise<DriftMet
       share,
     );
   return {
+    data,
+    evidence,
     ofModel,
     of: async (entries, share) => ofModel(await variantOf(env, doc, entries, share), share),
     release: () => reference.release(),

@@ -82,7 +82,7 @@ function main(): void {
     bench: async ({ docs, runs, threads, seed }, task) =>
       bench(await filesFor(env, docs, task), { runs, threads, seed }, task),
     analyze: (p, task) => analyze(tools, p, task),
-    optimize: (p) => optimize(tools, p),
+    optimize: (p, task) => optimize(tools, p, task),
     explain: (p, task) => explain(tools, p, task),
     diffTensors: (p, task) => diffTensors(p, env, task),
     diffMeasures: (p, task) => diffMeasures(p, env, { threads: config.threads }, task),

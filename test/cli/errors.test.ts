@@ -195,7 +195,7 @@ const CASES: readonly Case[] = [
     name: "an unknown command",
     args: ["aply", "model.onnx"],
     code: "usage",
-    text: 'There is no command "aply". Did you mean "apply"? Known: inspect, list, analyze, plan, apply, diff, explain, eval, bench.',
+    text: 'There is no command "aply". Did you mean "apply"? Known: inspect, list, analyze, plan, apply, optimize, diff, explain, eval, bench.',
   },
 ];
 

@@ -91,4 +91,4 @@ export const smallestWithin = (front: Front, damage: number): Combination | null
 
 /** The least damaging of at most so many bytes; null when there is none. */
 export const gentlestWithin = (front: Front, bytes: number): Combination | null =>
-  front.points.findLast((point) => point.bytes <= bytes) ?? null;
+  [...front.points].reverse().find((point) => point.bytes <= bytes) ?? null;

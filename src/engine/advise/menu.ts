@@ -18,6 +18,7 @@ export interface Way {
 /** One way for one layer. */
 export interface Option {
   readonly way: Way;
+  readonly layer: Layer;
   /** The technique's own name for it. */
   readonly unit: string;
   /** Bytes that it saves; the larger estimate of what remains. */
@@ -97,7 +98,7 @@ export function layersOf(
       layers.set(key, layer);
       const savedBytes = unit.sizeBefore - unit.sizeAfter.max;
       if (savedBytes > 0 && layer.options.every((option) => option.way !== way))
-        layer.options.push({ way, unit: unit.name, savedBytes });
+        layer.options.push({ way, layer, unit: unit.name, savedBytes });
     }
   return [...layers.values()].filter(({ options }) => options.length > 0);
 }

@@ -1,0 +1,39 @@
+/** The goal of `lathe optimize`, as typed. */
+import { usageErrors } from "../shared/errors.ts";
+import type { OptimizeGoal } from "../shared/protocol.ts";
+import type { Arguments } from "./arguments.ts";
+
+const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9 };
+
+/** @throws LatheError (usage) for what is no share or size. */
+export function goalOf(args: Arguments): OptimizeGoal {
+  return {
+    maxDrop: maxDrop(args.text("max-drop")),
+    targetSize: targetSize(args.text("target-size")),
+    faster: args.flag("faster"),
+  };
+}
+
+/** "1%" is a share; "1" and "0.5" too, as people who leave the sign out mean per cent. */
+function maxDrop(text: string | null): number | null {
+  if (text === null) return null;
+  const value = Number(/^\s*([0-9.]+)\s*%?\s*$/.exec(text)?.[1] ?? NaN);
+  if (!(value >= 0 && value <= 100))
+    throw usageErrors.badOptionValue("--max-drop", text, "per cent from 0 to 100, for example 1%");
+  return value / 100;
+}
+
+function targetSize(text: string | null): OptimizeGoal["targetSize"] {
+  if (text === null) return null;
+  const [, digits = "", unit = ""] = /^\s*([0-9.]+)\s*(%|[KMG]?B)\s*$/i.exec(text) ?? [];
+  const value = Number(digits);
+  if (digits === "" || !(value > 0) || (unit === "%" && value > 100))
+    throw usageErrors.badOptionValue(
+      "--target-size",
+      text,
+      "a share such as 25%, or a size such as 10MB",
+    );
+  return unit === "%"
+    ? { share: value / 100 }
+    : { bytes: Math.floor(value * (UNITS[unit.toUpperCase()] ?? 1)) };
+}

@@ -1,0 +1,86 @@
+/** Measures configurations: on the search split as often as needed, on the report split once each. */
+import { statSync } from "node:fs";
+import path from "node:path";
+import type { Drift } from "../../core/analyzer.ts";
+import type { Doc, Entry } from "../../shared/doc.ts";
+import type { BenchResult, PairedQuality } from "../../shared/protocol.ts";
+import type { Task } from "../../shared/task.ts";
+import { bench } from "../bench.ts";
+import { comparePaired, openReference, type Reference } from "../comparePaired.ts";
+import { openDrift, type DriftMeter } from "../drift.ts";
+import type { EngineEnv } from "../env.ts";
+import { openModel } from "../files.ts";
+
+export interface TrialScene {
+  readonly env: EngineEnv;
+  /** The model as it is, with its data. */
+  readonly doc: Doc;
+  readonly data: string;
+  readonly limit: number | null;
+  /** 0 is all cores. */
+  readonly threads: number;
+}
+
+export interface Trial {
+  readonly meter: DriftMeter;
+  readonly sizeBefore: number;
+  /** The document with a configuration's entries. */
+  docOf(entries: readonly Entry[]): Doc;
+  /** Bytes of the file a configuration gives, with external data. */
+  sizeOf(entries: readonly Entry[], task: Task): Promise<number>;
+  driftOf(entries: readonly Entry[], task: Task): Promise<Drift>;
+  latencyOf(entries: readonly Entry[], runs: number, task: Task): Promise<BenchResult>;
+  /** On the report split; null where the data has nothing to be right about. */
+  qualityOf(entries: readonly Entry[], task: Task): Promise<PairedQuality | null>;
+  /** Samples of the report split that were used; 0 before the first. */
+  readonly reported: number;
+  release(): Promise<void>;
+}
+
+const quiet = (task: Task): Task => ({ signal: task.signal, progress: () => {} });
+
+export async function openTrial(scene: TrialScene, task: Task): Promise<Trial> {
+  const { env, doc, data, limit, threads } = scene;
+  const meter = await openDrift({ env, doc, data, limit, threads }, task);
+  const original = await env.fileFor(doc, task);
+  let reference: Reference | null = null;
+  const docOf = (entries: readonly Entry[]): Doc => ({
+    ...doc,
+    recipe: [...doc.recipe, ...entries],
+  });
+  const fileOf = (entries: readonly Entry[], share: Task): Promise<string> =>
+    env.fileFor(docOf(entries), quiet(share));
+  const options = {
+    range: limit === null ? null : { from: 0, to: limit },
+    threads,
+    split: "evaluation",
+    metricOutputsOnly: true,
+  } as const;
+  return {
+    meter,
+    sizeBefore: sizeOnDisk(original),
+    docOf,
+    sizeOf: async (entries, share) => sizeOnDisk(await fileOf(entries, share)),
+    driftOf: (entries, share) => meter.of(entries, quiet(share)),
+    latencyOf: async (entries, runs, share) =>
+      bench([original, await fileOf(entries, share)], { runs, threads, seed: 0 }, quiet(share)),
+    async qualityOf(entries, share) {
+      reference ??= await openReference(original, data, options, quiet(share));
+      const file = await fileOf(entries, share);
+      return (await comparePaired(reference, file, data, options, share)).quality;
+    },
+    get reported() {
+      return reference?.samples ?? 0;
+    },
+    async release() {
+      await meter.release();
+      await reference?.release();
+    },
+  };
+}
+
+function sizeOnDisk(file: string): number {
+  const { files } = openModel(file);
+  const external = files.filter(({ path: other }) => path.resolve(other) !== path.resolve(file));
+  return statSync(file).size + external.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { explain } from "../../../src/engine/advise/explain.ts";
+import { Cancelled } from "../../../src/shared/errors.ts";
+import type { Task } from "../../../src/shared/task.ts";
+import { docOf, testTools } from "../../helpers/environment.ts";
+import { task, tempFolder } from "../../helpers/temp.ts";
+import { network, writeNetwork } from "./net.ts";
+
+
+test("the two worst layers of a spoiled model are named, and keeping them brings it back", async (t) => {
+  const folder = tempFolder(t);
+  const { model, data } = await writeNetwork(folder);
+  const spoiled = path.join(folder, "spoiled.onnx");
+  writeFileSync(spoiled, network({ h2: 1.2, h4: 1, h1: 0.01, y: 0.02 }));
+  const answer = await explain(
+    testTools(folder),
+    { before: docOf(model), after: docOf(spoiled), data, limit: null },
+    task,
+  );
+  const [first, second, third] = answer.layers;
+  assert.deepEqual([first!.name, second!.name].sort(), ["h2", "h4"]);
+  assert.ok(third!.share < 0.05);
+  assert.ok(first!.restored!.kl! < answer.kl!);
+  assert.ok(first!.cascadedDb! < 20);
+  assert.equal(answer.before!.value, 1, "it labels itself");
+  assert.ok(answer.after!.value < 0.85);
+  assert.deepEqual([...answer.keep!.names].sort(), ["h2", "h4"]);
+  assert.ok(answer.keep!.metric!.value > 0.93);
+  const text = answer.findings.join(" ");
+  assert.match(text, /2 of 4 changed layers cause/);
+  assert.match(text, /h2 \(alone/);
+  assert.match(text, /h4 \(alone/);
+  assert.match(text, /Next: keep these 2 layers as they were/);
+});
+
+test("a recipe is explained unit by unit, and the next recipe is given", async (t) => {
+  const folder = tempFolder(t);
+  const { model, data } = await writeNetwork(folder);
+  const entry = { transform: "quantize.weightOnly", params: { bits: 2, block: 64 } };
+  const answer = await explain(
+    testTools(folder),
+    { before: docOf(model), after: docOf(model, entry), data, limit: 100 },
+    task,
+  );
+  assert.equal(answer.layers.length, 5);
+  for (const { savedBytes, alone } of answer.layers) {
+    assert.ok(savedBytes > 0);
+    assert.ok(alone.kl! > 0 && alone.kl! < answer.kl!);
+  }
+  if (answer.keep) {
+    const [kept] = answer.keep.entries!;
+    assert.equal(kept!.scope!.length, 5 - answer.keep.names.length);
+    assert.ok(answer.keep.costBytes > 0);
+  }
+});
+
+test("the same model: nothing moves, nothing is to be done", async (t) => {
+  const folder = tempFolder(t);
+  const { model, data } = await writeNetwork(folder);
+  const answer = await explain(
+    testTools(folder),
+    { before: docOf(model), after: docOf(model), data, limit: null },
+    task,
+  );
+  assert.deepEqual(answer.layers, []);
+  assert.equal(answer.keep, null);
+  assert.equal(answer.kl, 0);
+});
+
+test("cancelling is heard", async (t) => {
+  const folder = tempFolder(t);
+  const { model, data } = await writeNetwork(folder);
+  const entry = { transform: "quantize.weightOnly", params: { bits: 4 } };
+  let heard = 0;
+  const cancelled: Task = {
+    signal: { ...task.signal, get aborted() { return heard > 3; } },
+    progress: () => heard++,
+  };
+  await assert.rejects(
+    explain(testTools(folder), { before: docOf(model), after: docOf(model, entry), data, limit: null }, cancelled),
+    Cancelled,
+  );
+});
