@@ -1,6 +1,12 @@
 /** `lathe explain`: which layers cause what a changed model loses. */
 import { usageErrors } from "../shared/errors.ts";
-import { formatBytes, formatDb, formatMetric, formatNumber, formatPercent } from "../shared/format.ts";
+import {
+  formatBytes,
+  formatDb,
+  formatMetric,
+  formatNumber,
+  formatPercent,
+} from "../shared/format.ts";
 import type { Doc } from "../shared/doc.ts";
 import type { Explanation } from "../shared/protocol.ts";
 import type { Arguments } from "./arguments.ts";

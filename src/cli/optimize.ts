@@ -1,7 +1,13 @@
 /** `lathe optimize`: finds a recipe that meets a goal, measures it and writes the result. */
 import path from "node:path";
 import { usageErrors } from "../shared/errors.ts";
-import { formatBytes, formatNumber, formatPercent, formatRatio, formatVerified } from "../shared/format.ts";
+import {
+  formatBytes,
+  formatNumber,
+  formatPercent,
+  formatRatio,
+  formatVerified,
+} from "../shared/format.ts";
 import type { Considered, OptimizeResult } from "../shared/protocol.ts";
 import { dataPath, partOf, type Command, type Outcome } from "./command.ts";
 import { compare, comparisonJson, measureRows, writeReport, type Comparison } from "./compare.ts";
@@ -153,14 +159,7 @@ function consideredLines(considered: readonly Considered[], style: Style): reado
   const points = [...considered].sort((a, b) => a.sizeBytes - b.sizeBytes);
   return [
     ...table(
-      [
-        left("considered"),
-        right("size"),
-        right("KL"),
-        right("time"),
-        right("drop"),
-        left("state"),
-      ],
+      [left("considered"), right("size"), right("KL"), right("time"), right("drop"), left("state")],
       points.map(({ label, sizeBytes, kl, latencyRatio, drop, state }) => [
         label,
         formatBytes(sizeBytes),

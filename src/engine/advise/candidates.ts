@@ -2,7 +2,13 @@
 import type { Entry } from "../../shared/doc.ts";
 import { assemble, labelOf, type Picks } from "./assemble.ts";
 import type { Damages } from "./damage.ts";
-import { gentlestWithin, paretoFront, smallestWithin, type Combination, type Front } from "./front.ts";
+import {
+  gentlestWithin,
+  paretoFront,
+  smallestWithin,
+  type Combination,
+  type Front,
+} from "./front.ts";
 import type { Layer, Way } from "./menu.ts";
 
 export interface Candidate {
@@ -17,7 +23,10 @@ export interface Candidate {
 
 export interface CandidateScene {
   readonly before: readonly Entry[];
-  readonly ways: readonly { readonly way: Way; readonly units: readonly { readonly name: string }[] }[];
+  readonly ways: readonly {
+    readonly way: Way;
+    readonly units: readonly { readonly name: string }[];
+  }[];
   readonly layers: readonly Layer[];
   readonly damages: Damages;
 }
@@ -107,18 +116,17 @@ const frontOf = ({ layers, damages }: CandidateScene): Front =>
     ]),
   );
 
-const damageAt = ({ layers, damages }: Pick<CandidateScene, "layers" | "damages">, i: number, way: Way): number => {
+const damageAt = (
+  { layers, damages }: Pick<CandidateScene, "layers" | "damages">,
+  i: number,
+  way: Way,
+): number => {
   const option = layers[i]?.options.findIndex((one) => one.way === way) ?? -1;
   return option < 0 ? 0 : (damages.of[i]?.[option] ?? Infinity);
 };
 
 /** One way for all its layers but the worst, until the rest is within the budget. */
-function ownPicks(
-  layers: readonly Layer[],
-  damages: Damages,
-  way: Way,
-  budget: number,
-): Picks {
+function ownPicks(layers: readonly Layer[], damages: Damages, way: Way, budget: number): Picks {
   const own = layers.map((layer, i) => ({
     option: layer.options.find((one) => one.way === way) ?? null,
     damage: damageAt({ layers, damages }, i, way),

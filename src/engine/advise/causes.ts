@@ -88,7 +88,8 @@ export async function causesOfFiles(
       skipped.push({ name, reason: `${status}: nothing of the second file stands for it` });
       continue;
     }
-    const values = tensor.dtype.kind === "float" ? denseValues(env, tensor, form, factor) : "it holds no floats";
+    const values =
+      tensor.dtype.kind === "float" ? denseValues(env, tensor, form, factor) : "it holds no floats";
     if (typeof values === "string") {
       skipped.push({ name, reason: values });
       continue;

@@ -47,7 +47,10 @@ export async function measureDamages(
     const optionAt = ({ index, option }: (typeof parts)[number]): Option | undefined =>
       layers[index]?.options[option];
     const names = parts.flatMap((one) => optionAt(one)?.unit ?? []);
-    const name = parts.length === 1 ? (layers[parts[0]?.index ?? 0]?.name ?? "") : `${parts.length} small layers`;
+    const name =
+      parts.length === 1
+        ? (layers[parts[0]?.index ?? 0]?.name ?? "")
+        : `${parts.length} small layers`;
     task.progress(done / jobs.length, `${way.label}: ${name}`);
     try {
       const damage = damageOf(await measure({ ...way.entry, scope: names }));
@@ -61,7 +64,8 @@ export async function measureDamages(
       const reason =
         error instanceof NotFinite
           ? "the outputs become NaN or infinite"
-          : error instanceof LatheError && (error.failure.code === "engine" || error.failure.code === "result")
+          : error instanceof LatheError &&
+              (error.failure.code === "engine" || error.failure.code === "result")
             ? error.failure.message
             : null;
       if (reason === null) throw error;

@@ -7,7 +7,14 @@ import type { Model } from "../../core/model.ts";
 import { hasCalibration } from "../../data/splits.ts";
 import { RECIPE_METADATA_KEY, type Doc, type Entry, type RecipeFile } from "../../shared/doc.ts";
 import { LatheError } from "../../shared/errors.ts";
-import type { Answer, EvalResult, Explanation, Jobs, LayerCause, Params } from "../../shared/protocol.ts";
+import type {
+  Answer,
+  EvalResult,
+  Explanation,
+  Jobs,
+  LayerCause,
+  Params,
+} from "../../shared/protocol.ts";
 import type { Skip } from "../../shared/report.ts";
 import type { Task } from "../../shared/task.ts";
 import { hashInBackground } from "../backgroundHash.ts";
@@ -28,7 +35,7 @@ const RESTORED = 6;
 /** At most so many layers are proposed to be kept. */
 const MAX_KEPT = 4;
 /** Keeping layers is worth it once so much of the divergence is gone. */
-const ENOUGH = 0.5;
+const ENOUGH = 0.75;
 
 const part = (task: Task, from: number, to: number): Task => ({
   signal: task.signal,
@@ -153,7 +160,8 @@ async function tryLayers(
       const drift = await meter.ofModel(await causes.variant(names, quiet(task)), quiet(task));
       return Number.isFinite(badness(drift)) ? drift : "the outputs are NaN or infinite";
     } catch (error) {
-      if (error instanceof LatheError && error.failure.code === "engine") return error.failure.message;
+      if (error instanceof LatheError && error.failure.code === "engine")
+        return error.failure.message;
       throw error;
     }
   };
@@ -170,7 +178,10 @@ async function tryLayers(
   const out: Omit<LayerCause, "cascadedDb">[] = [];
   for (const [i, { name, savedBytes, drift }] of alone.entries()) {
     await breathe(task);
-    task.progress((layers.length + Math.min(i, RESTORED)) / (layers.length + RESTORED), `all but ${name}`);
+    task.progress(
+      (layers.length + Math.min(i, RESTORED)) / (layers.length + RESTORED),
+      `all but ${name}`,
+    );
     const others = new Set(causes.layers.map((layer) => layer.name).filter((one) => one !== name));
     const restored = i < RESTORED && others.size > 0 ? await measure(others) : null;
     out.push({
@@ -202,7 +213,7 @@ async function keepWorst(
     const others = new Set(causes.layers.map(({ name }) => name).filter((n) => !names.includes(n)));
     const model = await causes.variant(others, quiet(task));
     const drift = await meter.ofModel(model, quiet(task));
-    if (badness(drift) > ENOUGH * badness(total)) continue;
+    if (badness(drift) > (1 - ENOUGH) * badness(total)) continue;
     const costBytes = layers.slice(0, count).reduce((sum, { savedBytes }) => sum + savedBytes, 0);
     const entries = causes.entries(others);
     return { facts: { names, kl: drift.kl, costBytes, entries }, model };

@@ -1,5 +1,12 @@
 /** An explanation in sentences: what fell, which layers did it, how errors grew, what to do. */
-import { formatBytes, formatEval, formatMetric, formatNumber, formatPercent, metricTitle } from "../../shared/format.ts";
+import {
+  formatBytes,
+  formatEval,
+  formatMetric,
+  formatNumber,
+  formatPercent,
+  metricTitle,
+} from "../../shared/format.ts";
 import type { Explanation, LayerCause } from "../../shared/protocol.ts";
 
 /** Layers are named until they make this share of the damage, but no more than MAX_NAMED. */
@@ -75,7 +82,9 @@ function next({ keep, before, layers }: Omit<Explanation, "findings">): readonly
   if (keep === null)
     return layers.length < 2
       ? []
-      : ["Next: no few layers explain it; use more bits, smaller blocks or a calibrated technique for all."];
+      : [
+          "Next: no few layers explain it; use more bits, smaller blocks or a calibrated technique for all.",
+        ];
   const these = keep.names.length === 1 ? "this layer" : `these ${keep.names.length} layers`;
   const gain =
     keep.metric && before

@@ -69,7 +69,9 @@ export const preparations = (): readonly Entry[] =>
   PREPARATIONS.flatMap((id) => entryOf(id, {}) ?? []);
 
 /** Ways that change at least one layer of the model. */
-export function waysFor(model: Model): readonly { readonly way: Way; readonly units: readonly Unit[] }[] {
+export function waysFor(
+  model: Model,
+): readonly { readonly way: Way; readonly units: readonly Unit[] }[] {
   return OFFERS.flatMap(({ label, transform, params }) => {
     const entry = entryOf(transform, params);
     if (!entry) return [];

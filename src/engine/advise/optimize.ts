@@ -36,7 +36,7 @@ const DEFAULT_DROP = 0.01;
 const HOPE = { points: 3, relative: 1.5 } as const;
 /** Results measured on the report split; each look at it costs a little of its honesty. */
 const MAX_REPORTED = 6;
-const QUICK_RUNS = 12;
+const QUICK_RUNS = 20;
 const FINAL_RUNS = 60;
 /** A candidate whose time is above this is called slower: below it is noise. */
 const SLOWER = 1.05;
@@ -133,12 +133,24 @@ async function search(scene: Scene, task: Task): Promise<Found> {
     bearable,
     wanted === null ? null : trial.sizeBefore - wanted,
   );
-  reasons.push(say.searched(layers, ways.map(({ way }) => way.label), front.exact, trial.meter));
+  reasons.push(
+    say.searched(
+      layers,
+      ways.map(({ way }) => way.label),
+      front.exact,
+      trial.meter,
+    ),
+  );
   const { measured, failed } = await measureAll(scene, candidates, part(task, 0.5, 0.8));
   const points = new Map<Candidate, Considered>();
-  const note = (one: Measured, state: Considered["state"], reason: string, quality: PairedQuality | null = null): void =>
-    void points.set(one, point(one, state, reason, quality));
-  for (const one of measured) note(one, "not tried", "a better one was found first, or it is further from the goal");
+  const note = (
+    one: Measured,
+    state: Considered["state"],
+    reason: string,
+    quality: PairedQuality | null = null,
+  ): void => void points.set(one, point(one, state, reason, quality));
+  for (const one of measured)
+    note(one, "not tried", "a better one was found first, or it is further from the goal");
   const order = inOrder(measured, goal, wanted);
   for (const { one, reason } of order.out) note(one, "rejected", reason);
   reasons.push(...order.reasons, ...failed);
@@ -195,7 +207,14 @@ async function measureAll(
       }
       const sizeBytes = await trial.sizeOf(candidate.entries, task);
       const latency = await trial.latencyOf(candidate.entries, QUICK_RUNS, task);
-      measured.push({ ...candidate, damage, kl: drift.kl, sqnrDb: drift.sqnrDb, sizeBytes, latency });
+      measured.push({
+        ...candidate,
+        damage,
+        kl: drift.kl,
+        sqnrDb: drift.sqnrDb,
+        sizeBytes,
+        latency,
+      });
     } catch (error) {
       const isOurs =
         error instanceof LatheError && ["engine", "result", "param"].includes(error.failure.code);
@@ -210,9 +229,11 @@ const isSlower = ({ ratio, ratioLow }: BenchResult): boolean =>
   (ratio ?? 1) > SLOWER && (ratioLow ?? 1) > 1;
 const isFaster = ({ ratioHigh }: BenchResult): boolean => ratioHigh !== null && ratioHigh < 1;
 
-/** Sizes within 2 % count as equal: no one gives quality away for them. */
-const sizeClass = ({ sizeBytes }: Measured): number =>
-  Math.round(Math.log(sizeBytes) / Math.log(1.02));
+/** Sizes within 5 % count as equal, and times within 20 %: no one gives quality away for them. */
+const classOf = (value: number, width: number): number =>
+  Math.round(Math.log(value) / Math.log(width));
+const sizeClass = ({ sizeBytes }: Measured): number => classOf(sizeBytes, 1.05);
+const timeClass = ({ latency }: Measured): number => classOf(latency.ratio ?? 1, 1.2);
 
 /** Which to try on the report split, best first; and why the others are out. */
 function inOrder(
@@ -236,11 +257,10 @@ function inOrder(
     return reason === null;
   });
   const smallest = Math.min(...measured.map(({ sizeBytes }) => sizeBytes));
-  const reasons =
-    wanted !== null && smallest > wanted ? [say.unreachable(wanted, smallest)] : [];
+  const reasons = wanted !== null && smallest > wanted ? [say.unreachable(wanted, smallest)] : [];
   const byDamage = (a: Measured, b: Measured): number => a.damage - b.damage;
   const bySize = (a: Measured, b: Measured): number =>
-    sizeClass(a) - sizeClass(b) || byDamage(a, b);
+    sizeClass(a) - sizeClass(b) || timeClass(a) - timeClass(b) || byDamage(a, b);
   const byTime = (a: Measured, b: Measured): number =>
     (a.latency.ratio ?? 1) - (b.latency.ratio ?? 1);
   const order = goal.faster ? byTime : wanted === null ? bySize : byDamage;
@@ -257,13 +277,19 @@ const GENTLER = 0.7;
 async function firstThatHolds(
   { trial, goal }: Scene,
   tries: readonly Measured[],
-  note: (one: Measured, state: Considered["state"], reason: string, quality?: PairedQuality | null) => void,
+  note: (
+    one: Measured,
+    state: Considered["state"],
+    reason: string,
+    quality?: PairedQuality | null,
+  ) => void,
   reasons: string[],
   task: Task,
 ): Promise<Chosen | null> {
   const limit = goal.maxDrop ?? (goal.faster ? DEFAULT_DROP : null);
   let gentlest = Infinity;
   let looks = 0;
+  let slower: Chosen | null = null;
   let unit: "points" | "relative" = "points";
   for (const [i, one] of tries.entries()) {
     if (looks >= MAX_REPORTED) break;
@@ -278,7 +304,10 @@ async function firstThatHolds(
     }
     task.progress(i / tries.length, `measuring ${one.label}`);
     looks++;
-    const quality = await trial.qualityOf(one.entries, part(task, i / tries.length, (i + 1) / tries.length));
+    const quality = await trial.qualityOf(
+      one.entries,
+      part(task, i / tries.length, (i + 1) / tries.length),
+    );
     if (quality === null && limit !== null && goal.maxDrop !== null) throw noLabels(trial);
     if (quality) unit = quality.dropUnit;
     if (quality && limit !== null && !(quality.dropHigh <= limit)) {
@@ -295,9 +324,21 @@ async function firstThatHolds(
       continue;
     }
     const chosen: Measured = { ...one, latency };
+    if (isSlower(latency) && slower === null) {
+      // Offered only when nothing else holds, and then as what it is.
+      note(chosen, "rejected", say.slower(latency), quality);
+      slower = { candidate: chosen, quality, latency };
+      continue;
+    }
     note(one, "chosen", say.chosen(chosen, quality, trial.sizeBefore, limit), quality);
     reasons.push(say.chosen(chosen, quality, trial.sizeBefore, limit), ...say.speed(latency));
     return { candidate: chosen, quality, latency };
+  }
+  if (slower !== null) {
+    const { candidate, quality, latency } = slower;
+    note(candidate, "chosen", say.chosen(candidate, quality, trial.sizeBefore, limit), quality);
+    reasons.push(say.chosen(candidate, quality, trial.sizeBefore, limit), ...say.speed(latency));
+    return slower;
   }
   reasons.push(say.nothingHolds(limit, looks));
   return null;

@@ -52,7 +52,9 @@ export const say = {
     `A size of ${formatBytes(wanted)} cannot be reached: the smallest that the techniques at hand give is ${formatBytes(smallest)}.`,
   notFaster: (latency: BenchResult): string =>
     `it is not faster here: ${times(latency)} of the time`,
-  tooFar: (one: Apart): string => `its outputs are too far away on the search samples: ${apart(one)}`,
+  slower: (latency: BenchResult): string => `it is slower here: ${times(latency)} of the time`,
+  tooFar: (one: Apart): string =>
+    `its outputs are too far away on the search samples: ${apart(one)}`,
   notShown: (quality: PairedQuality, limit: number): string =>
     `a drop within ${limitText(limit, quality.dropUnit)} is not shown: ${dropText(quality)}`,
   chosen: (
@@ -68,7 +70,8 @@ export const say = {
     }.`,
   speed: (latency: BenchResult): readonly string[] => {
     const { ratioLow, ratioHigh } = latency;
-    if (ratioHigh !== null && ratioHigh < 1) return [`It is faster here: ${times(latency)} of the time.`];
+    if (ratioHigh !== null && ratioHigh < 1)
+      return [`It is faster here: ${times(latency)} of the time.`];
     if (ratioLow !== null && ratioLow > 1)
       return [`It is slower here (${times(latency)} of the time): smaller, not faster.`];
     return [`Its speed here is the same within noise: ${times(latency)} of the time.`];
@@ -85,7 +88,10 @@ export const say = {
     quality: PairedQuality | null,
     latency: BenchResult,
   ): readonly Suggestion[] => {
-    const groups = new Map<string, { bytes: number; count: number; entry: Suggestion["entries"] }>();
+    const groups = new Map<
+      string,
+      { bytes: number; count: number; entry: Suggestion["entries"] }
+    >();
     for (const option of one.picks) {
       if (!option) continue;
       const known = groups.get(option.way.label) ?? { bytes: 0, count: 0, entry: [] };

@@ -9,7 +9,6 @@ import { docOf, testTools } from "../../helpers/environment.ts";
 import { task, tempFolder } from "../../helpers/temp.ts";
 import { network, writeNetwork } from "./net.ts";
 
-
 test("the two worst layers of a spoiled model are named, and keeping them brings it back", async (t) => {
   const folder = tempFolder(t);
   const { model, data } = await writeNetwork(folder);
@@ -26,9 +25,9 @@ test("the two worst layers of a spoiled model are named, and keeping them brings
   assert.ok(first!.restored!.kl! < answer.kl!);
   assert.ok(first!.cascadedDb! < 20);
   assert.equal(answer.before!.value, 1, "it labels itself");
-  assert.ok(answer.after!.value < 0.85);
+  assert.ok(answer.after!.value < 0.93, String(answer.after!.value));
   assert.deepEqual([...answer.keep!.names].sort(), ["h2", "h4"]);
-  assert.ok(answer.keep!.metric!.value > 0.93);
+  assert.ok(answer.keep!.metric!.value > 0.98);
   const text = answer.findings.join(" ");
   assert.match(text, /2 of 4 changed layers cause/);
   assert.match(text, /h2 \(alone/);
@@ -76,11 +75,20 @@ test("cancelling is heard", async (t) => {
   const entry = { transform: "quantize.weightOnly", params: { bits: 4 } };
   let heard = 0;
   const cancelled: Task = {
-    signal: { ...task.signal, get aborted() { return heard > 3; } },
+    signal: {
+      ...task.signal,
+      get aborted() {
+        return heard > 3;
+      },
+    },
     progress: () => heard++,
   };
   await assert.rejects(
-    explain(testTools(folder), { before: docOf(model), after: docOf(model, entry), data, limit: null }, cancelled),
+    explain(
+      testTools(folder),
+      { before: docOf(model), after: docOf(model, entry), data, limit: null },
+      cancelled,
+    ),
     Cancelled,
   );
 });

@@ -60,10 +60,19 @@ test("a large front is thinned, its ends stay", () => {
   const least = layers.reduce((sum, choices) => sum + Math.min(...choices.map((c) => c.bytes)), 0);
   assert.equal(points[0]!.bytes, least);
   for (const [i, point] of points.entries())
-    if (i > 0) assert.ok(point.damage < points[i - 1]!.damage && point.bytes > points[i - 1]!.bytes);
+    if (i > 0)
+      assert.ok(point.damage < points[i - 1]!.damage && point.bytes > points[i - 1]!.bytes);
 });
 
 test("a way that does not work is never picked", () => {
-  const { points } = paretoFront([[{ bytes: 10, damage: 0 }, { bytes: 0, damage: Infinity }]]);
-  assert.deepEqual(points.map(({ picks }) => picks), [[0]]);
+  const { points } = paretoFront([
+    [
+      { bytes: 10, damage: 0 },
+      { bytes: 0, damage: Infinity },
+    ],
+  ]);
+  assert.deepEqual(
+    points.map(({ picks }) => picks),
+    [[0]],
+  );
 });

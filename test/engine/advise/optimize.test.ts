@@ -24,7 +24,13 @@ test("--max-drop: smaller, within the limit with the whole interval, with recipe
   const before = readFileSync(model);
   const result = await optimize(
     testTools(folder),
-    { doc: { ...docOf(model), data }, goal: goal({ maxDrop: 0.05 }), to, overwrite: false, limit: null },
+    {
+      doc: { ...docOf(model), data },
+      goal: goal({ maxDrop: 0.05 }),
+      to,
+      overwrite: false,
+      limit: null,
+    },
     task,
   );
   assert.ok(result.found, result.reasons.join("\n"));
@@ -53,7 +59,13 @@ test("--target-size: the gentlest that fits; without --max-drop the drop is meas
   const { model, data } = await writeNetwork(folder);
   const result = await optimize(
     testTools(folder),
-    { doc: { ...docOf(model), data }, goal: goal({ targetSize: { share: 0.4 } }), to: null, overwrite: false, limit: null },
+    {
+      doc: { ...docOf(model), data },
+      goal: goal({ targetSize: { share: 0.4 } }),
+      to: null,
+      overwrite: false,
+      limit: null,
+    },
     task,
   );
   assert.ok(result.found, result.reasons.join("\n"));
@@ -71,7 +83,13 @@ test("a size that cannot be reached: nothing is written, and the smallest is nam
   const to = path.join(folder, "small.onnx");
   const result = await optimize(
     testTools(folder),
-    { doc: { ...docOf(model), data }, goal: goal({ targetSize: { bytes: 1000 } }), to, overwrite: false, limit: null },
+    {
+      doc: { ...docOf(model), data },
+      goal: goal({ targetSize: { bytes: 1000 } }),
+      to,
+      overwrite: false,
+      limit: null,
+    },
     task,
   );
   assert.equal(result.found, false);
@@ -95,12 +113,14 @@ test("refused by name: no goal, no data, labels out of range", async (t) => {
       },
       task,
     );
-  const refused = (code: string, text: RegExp) => (error: unknown): boolean => {
-    assert.ok(error instanceof LatheError, String(error));
-    assert.equal(error.failure.code, code);
-    assert.match(error.failure.message, text);
-    return true;
-  };
+  const refused =
+    (code: string, text: RegExp) =>
+    (error: unknown): boolean => {
+      assert.ok(error instanceof LatheError, String(error));
+      assert.equal(error.failure.code, code);
+      assert.match(error.failure.message, text);
+      return true;
+    };
   await assert.rejects(ask({}, data), refused("usage", /needs a goal/));
   await assert.rejects(ask({ maxDrop: 0.01 }, null), refused("needs-data", /optimize/));
   await assert.rejects(ask({ maxDrop: 0.5 }, data), refused("data", /label 77/));
@@ -112,12 +132,27 @@ test("cancelling is heard and leaves nothing", async (t) => {
   const tools = testTools(folder);
   let heard = 0;
   const cancelled: Task = {
-    signal: { ...task.signal, get aborted() { return heard > 12; } },
+    signal: {
+      ...task.signal,
+      get aborted() {
+        return heard > 12;
+      },
+    },
     progress: () => heard++,
   };
   const to = path.join(folder, "small.onnx");
   await assert.rejects(
-    optimize(tools, { doc: { ...docOf(model), data }, goal: goal({ maxDrop: 0.05 }), to, overwrite: false, limit: null }, cancelled),
+    optimize(
+      tools,
+      {
+        doc: { ...docOf(model), data },
+        goal: goal({ maxDrop: 0.05 }),
+        to,
+        overwrite: false,
+        limit: null,
+      },
+      cancelled,
+    ),
     Cancelled,
   );
   assert.ok(!existsSync(to));
