@@ -3,7 +3,7 @@ import { formatBytes, formatSizeRange, plural } from "../shared/format.ts";
 import type { Doc, Entry } from "../shared/doc.ts";
 import type { PlanView } from "../shared/protocol.ts";
 import type { SizeRange } from "../shared/report.ts";
-import { callOptions, type Command, type Context } from "./command.ts";
+import { callOptions, dataPath, type Command, type Context } from "./command.ts";
 import { paramsText, wantedEntries } from "./recipe.ts";
 import type { Style } from "./style.ts";
 import { lines, skipLines, unitTable } from "./text.ts";
@@ -14,8 +14,9 @@ export const plan: Command = {
   summary: "Show what techniques would change and what they would skip; touches nothing.",
   usage: "MODEL (-t ID [-p KEY=VALUE]…)… | RECIPE",
   positionals: [1, 2],
-  options: ["technique", "param", "scope"],
+  options: ["technique", "param", "scope", "data"],
   details: [
+    "With --data, it says how often the model would be run over the calibration samples.",
     "A plan reads no weights. When a second technique depends on the first, the first is computed in the scratch folder, still without touching the model.",
   ],
   examples: [
@@ -30,7 +31,9 @@ export const plan: Command = {
       recipePath("plan", positionals),
       context.catalog,
     );
-    const doc = await context.client.open(model);
+    const opened = await context.client.open(model);
+    const data = dataPath(args) ?? wanted.data;
+    const doc: Doc = data === null ? opened : { ...opened, data };
     const plans = await planEntries(doc, wanted.entries, context);
     return {
       json: {
@@ -71,7 +74,14 @@ function planLines(view: PlanView, style: Style): readonly string[] {
     view.units.length === 0
       ? style.warn("  nothing to change")
       : `  ${plural(view.units.length, "unit")}; tensor data ${gained}`,
+    ...passLines(view),
     ...unitTable(view.units, style),
     ...skipLines(view.skipped, style),
   ];
+}
+
+function passLines({ passes, samples }: PlanView): readonly string[] {
+  if (passes === undefined || samples === undefined) return [];
+  const data = plural(samples, "calibration sample");
+  return [`  measures activations in ${plural(passes, "pass", "passes")} over ${data}`];
 }

@@ -100,6 +100,9 @@ export interface PlanView {
   /** Bytes of all tensor data of the model before, and after the plan. */
   readonly bytesBefore: number;
   readonly bytesAfter: SizeRange;
+  /** Runs over the calibration samples, where the technique measures activations and there is data. */
+  readonly passes?: number;
+  readonly samples?: number;
 }
 
 export type Verified = true | { readonly skipped: string };
