@@ -103,6 +103,7 @@ export default defineTransform({
     warnings: [
       "Trained transformer weights have flat spectra: below half of the parameters expect a loss, and compare with 4-bit weights.",
       "Convolutions with larger kernels stay as they are.",
+      "Whitened is not always better: a text encoder at 60 % kept 82.9 % accuracy where plain kept 86.1; compare both.",
     ],
     covers: ["lowrank-svd", "lowrank-svdllm", "lowrank-sainath", "rank-energy"],
     version: 1,
