@@ -92,6 +92,7 @@ export const strings = {
     main: "Main graph",
     enter: (title: string): string => `Open ${title}`,
     fold: "Fold blocks",
+    tooMany: "This graph is too large to be drawn node by node.",
     expandAll: "Expand all",
     collapseAll: "Collapse all",
     zoomIn: "Zoom in",

@@ -1,4 +1,5 @@
 /** One picture of a graph: which boxes are visible, where they are, and the lines between them. */
+import { closedSize, namedLines, titleWidth, type BoxText } from "./boxText.ts";
 import type { Digraph } from "./digraph.ts";
 import type { Group, Member } from "./groups.ts";
 import {
@@ -9,12 +10,8 @@ import {
   type LayoutOptions,
   type Point,
 } from "./layered.ts";
+import { alongPort, simplified } from "./lines.ts";
 
-/** Texts of a box, which decide its size. */
-export interface BoxText {
-  readonly title: string;
-  readonly detail: string;
-}
 export interface ViewInput {
   readonly root: Group;
   readonly graph: Digraph;
@@ -63,18 +60,9 @@ export interface PlacedView {
   readonly height: number;
 }
 
-/** Advance of an average character in the title (12 px, half bold) and in other lines (11 px), in px. */
-const TITLE_CHAR = 8.4;
-const DETAIL_CHAR = 6.9;
-const PADDING = 20;
-const MIN_WIDTH = 56;
-const MAX_WIDTH = 230;
-const TITLE_HEIGHT = 28;
-const LINE_HEIGHT = 15;
 /** Around what is in an open group; where lines come in or go out, their row gives the distance. */
 const FRAME = { side: 16, top: 36, topOfLines: 24, bottom: 16, bottomOfLines: 2 } as const;
 const PORT: LayoutBox = { width: 10, height: 0, pin: 0 };
-export const MAX_NAMED = 3;
 
 interface Node {
   readonly member: Member;
@@ -234,9 +222,8 @@ class Placement {
     const node = this.#nodes[group];
     if (!node) return { width, height };
     const text = this.#input.textOf(node.member);
-    const title = (text.title.length + text.detail.length + 5) * TITLE_CHAR;
     return {
-      width: Math.max(width + 2 * FRAME.side, Math.min(title, MAX_WIDTH)),
+      width: Math.max(width + 2 * FRAME.side, titleWidth(text)),
       height: height + above + below,
     };
   }
@@ -245,18 +232,9 @@ class Placement {
     const node = this.#nodes[box];
     if (!node) return { width: 0, height: 0 };
     if (node.open) return this.#sizes.get(box) ?? { width: 0, height: 0 };
-    const { title, detail } = this.#input.textOf(node.member);
-    const lines = [detail, ...namedLines([...node.named], node.users.size)].filter(
-      (line) => line !== "",
-    );
-    const text = Math.max(
-      widthOf(title) * TITLE_CHAR + (typeof node.member === "number" ? 0 : CHEVRON),
-      ...lines.map((line) => widthOf(line) * DETAIL_CHAR),
-    );
-    return {
-      width: Math.round(Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, text + PADDING))),
-      height: TITLE_HEIGHT + lines.length * LINE_HEIGHT,
-    };
+    const text = this.#input.textOf(node.member);
+    const lines = namedLines([...node.named], node.users.size);
+    return closedSize(text, lines, typeof node.member !== "number");
   }
 
   /** The boxes of a group with its ports, and the edges between them. */
@@ -389,52 +367,7 @@ class Placement {
 
 const IN = -2;
 const OUT = -3;
-/** Lines of values that come or go by name stand below the detail. */
-export function namedLines(named: readonly string[], users: number): string[] {
-  const shown = named.slice(0, MAX_NAMED).map((name) => `↥ ${name}`);
-  if (named.length > MAX_NAMED) shown.push(`↥ ${named.length - MAX_NAMED} more`);
-  if (users > 0) shown.push(`↧ ${users} by name`);
-  return shown;
-}
-/** Before the title of a group. */
-const CHEVRON = 14;
-/** Average characters that a text is wide. */
-function widthOf(text: string): number {
-  let width = 0;
-  for (const char of text)
-    width += "iljftr.,:'|[]() ".includes(char)
-      ? 0.7
-      : "mwMW×↥↧@%".includes(char)
-        ? 1.3
-        : char >= "A" && char <= "Z"
-          ? 1.1
-          : 1;
-  return width;
-}
-
 function* itemsIn(member: Member): Iterable<number> {
   if (typeof member === "number") yield member;
   else for (const inner of member.members) yield* itemsIn(inner);
-}
-
-/** The first and last point of a route lie at the middle of the box: at a port they move to the port. */
-function alongPort(point: Point, k: number, count: number, start: Point, end: Point): Point {
-  if (k === 0) return { x: start.x, y: point.y };
-  if (k === count - 1) return { x: end.x, y: point.y };
-  return point;
-}
-
-/** Without points that add nothing: repeated ones, and those in the middle of a vertical line. */
-function simplified(points: readonly Point[]): Point[] {
-  const out: Point[] = [];
-  for (const point of points) {
-    const last = out.at(-1);
-    const before = out.at(-2);
-    const same = (p: Point | undefined): boolean =>
-      p !== undefined && Math.abs(p.x - point.x) < 0.5;
-    if (last && same(last) && Math.abs(last.y - point.y) < 0.5) continue;
-    if (same(last) && same(before)) out.pop();
-    out.push(point);
-  }
-  return out;
 }

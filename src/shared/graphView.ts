@@ -1,6 +1,9 @@
 /** What the graph page draws: boxes, lines and names of one picture of one graph. */
 import type { Doc } from "./doc.ts";
 
+/** A graph of more items is always folded, whatever is asked for. */
+export const MAX_UNFOLDED = 20_000;
+
 /** Which picture: the same document and level give the same boxes in the same places. */
 export interface GraphLevel {
   readonly doc: Doc;

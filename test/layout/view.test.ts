@@ -4,7 +4,8 @@ import { describe, it } from "node:test";
 import { mainGraph } from "../../src/core/model.ts";
 import { foldGraph, type Group } from "../../src/layout/groups.ts";
 import { itemsOf } from "../../src/layout/items.ts";
-import { namedLines, placeView, type PlacedView } from "../../src/layout/view.ts";
+import { namedLines } from "../../src/layout/boxText.ts";
+import { placeView, type PlacedView } from "../../src/layout/view.ts";
 import { modelFromText } from "../core/modelText.ts";
 import { decoderText, randomText, residualText } from "../helpers/graphs.ts";
 

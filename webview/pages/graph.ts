@@ -13,6 +13,7 @@ import type { Camera } from "../parts/graph/paint.ts";
 import { Scene } from "../parts/graph/scene.ts";
 import "../parts/graph/search.ts";
 import type { GraphSearch, Hit } from "../parts/graph/search.ts";
+import { bodyButtons, crumbs, foldButtons, zoomButtons } from "../parts/graph/tools.ts";
 import { docKey, Page } from "../parts/page.ts";
 import { Question } from "../parts/question.ts";
 import { reportStore } from "../parts/reportStore.ts";
@@ -287,78 +288,27 @@ class GraphPage extends Page {
   }
 
   #tools(scene: Scene | null): TemplateResult {
-    const { open = [], groups = 0, nodes = 0, constants = 0 } = scene?.info ?? {};
-    const bodies = scene?.boxes[this.#active]?.bodies ?? [];
-    const button = (label: string, run: () => void, title = label): TemplateResult =>
-      html`<button title=${title} aria-label=${title} @click=${run}>${label}</button>`;
+    const { fold } = this.#level;
     return html`<div class="tools">
       <lathe-graph-search
         .doc=${this.state.doc}
         @jump=${(event: CustomEvent<Hit>) => this.#jump(event.detail)}
         @leave=${() => this.#canvas?.focus()}
       ></lathe-graph-search>
-      <div class="buttons" role="group" aria-label=${text.zoom}>
-        ${button("−", () => this.#canvas?.zoom(-1), text.zoomOut)}
-        ${button("+", () => this.#canvas?.zoom(1), text.zoomIn)}
-        ${button(text.fit, () => this.#canvas?.fit())}
-      </div>
-      ${
-        groups > 0 || !this.#level.fold
-          ? html`<div class="buttons">
-              <button
-                aria-pressed=${this.#level.fold ? "true" : "false"}
-                @click=${() => this.#go({ fold: !this.#level.fold, open: "auto" }, null)}
-              >
-                ${text.fold}
-              </button>
-              <button
-                ?disabled=${!this.#level.fold || open.length >= groups}
-                @click=${() => this.#go({ open: "all" }, null)}
-              >
-                ${text.expandAll}
-              </button>
-              <button
-                ?disabled=${!this.#level.fold || open.length === 0}
-                @click=${() => this.#go({ open: [] }, null)}
-              >
-                ${text.collapseAll}
-              </button>
-            </div>`
-          : nothing
-      }
-      ${this.#crumbs(scene)}
-      ${
-        bodies.length > 0
-          ? html`<div class="buttons">
-              ${bodies.map((body) => button(text.enter(body.title), () => this.#enter(body.graph)))}
-            </div>`
-          : nothing
-      }
+      ${zoomButtons({
+        zoom: (steps) => this.#canvas?.zoom(steps),
+        fit: () => this.#canvas?.fit(),
+      })}
+      ${foldButtons(scene, fold, {
+        fold: (on) => this.#go({ fold: on, open: "auto" }, null),
+        open: (open) => this.#go({ open }, null),
+      })}
+      ${crumbs(scene, (graph) => this.#enter(graph))}
+      ${bodyButtons(scene?.boxes[this.#active], (graph) => this.#enter(graph))}
       <span class="quiet count" data-testid="count"
-        >${scene ? text.nodes(nodes, constants) : ""}</span
+        >${scene ? text.nodes(scene.info.nodes, scene.info.constants) : ""}</span
       >
     </div>`;
-  }
-
-  #crumbs(scene: Scene | null): TemplateResult | typeof nothing {
-    const path = scene?.info.path ?? [];
-    if (path.length < 2) return nothing;
-    return html`<nav aria-label=${text.path}>
-      <ol>
-        ${path.map(
-          ({ graph, title }, i) =>
-            html`<li>
-              ${
-                i === path.length - 1
-                  ? html`<span aria-current="page">${title}</span>`
-                  : html`<button class="link" @click=${() => this.#enter(graph)}>
-                      ${i === 0 ? text.main : title}
-                    </button>`
-              }
-            </li>`,
-        )}
-      </ol>
-    </nav>`;
   }
 }
 customElements.define("lathe-graph", GraphPage);

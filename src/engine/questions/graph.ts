@@ -2,14 +2,16 @@
 import { graphKey, nodeLabel, type Graph, type GraphPath, type Model } from "../../core/model.ts";
 import { foldGraph, type Group, type Member } from "../../layout/groups.ts";
 import { itemsOf, namesOf } from "../../layout/items.ts";
-import { namedLines, placeView, type PlacedView } from "../../layout/view.ts";
+import { namedLines } from "../../layout/boxText.ts";
+import { placeView, type PlacedView } from "../../layout/view.ts";
 import { usageErrors } from "../../shared/errors.ts";
-import type {
-  GraphBox,
-  GraphEdge,
-  GraphLevel,
-  GraphPart,
-  GraphQueries,
+import {
+  MAX_UNFOLDED,
+  type GraphBox,
+  type GraphEdge,
+  type GraphLevel,
+  type GraphPart,
+  type GraphQueries,
 } from "../../shared/graphView.ts";
 import type { Answer, Params } from "../../shared/protocol.ts";
 import type { Task } from "../../shared/task.ts";
@@ -19,9 +21,8 @@ import { GraphTexts, type Drawn } from "./graphTexts.ts";
 
 /** Characters of JSON in one part: a third of a message, because one may take three bytes. */
 const PART_CHARS = 300_000;
-/** Boxes up to which "auto" opens another level of groups, and "all" opens groups. */
+/** Boxes up to which "auto" opens another level of groups. */
 const READABLE_BOXES = 48;
-const MAX_BOXES = 20_000;
 const MAX_NAMES = 1000;
 const MAX_NAME_CHARS = 1000;
 
@@ -89,7 +90,7 @@ function drawnOf(state: Materialized, { doc, graph: id, fold }: GraphLevel): Dra
   const drawn: Drawn = {
     graph: own,
     items,
-    root: fold ? root : flat,
+    root: fold || items.items.length > MAX_UNFOLDED ? root : flat,
     shared,
     names: () => (names ??= indexNames(model, own, items.items)),
   };
@@ -146,7 +147,7 @@ function pictureOf(state: Materialized, level: GraphLevel, reveal: string | null
 function openGroups(drawn: Drawn, wanted: GraphLevel["open"], reveal: string | null): Set<string> {
   const open = new Set<string>();
   if (wanted === "auto" || wanted === "all") {
-    const limit = wanted === "all" ? MAX_BOXES : READABLE_BOXES;
+    const limit = wanted === "all" ? MAX_UNFOLDED : READABLE_BOXES;
     let level = groupsIn(drawn.root);
     let boxes = drawn.root.members.length;
     while (level.length > 0) {

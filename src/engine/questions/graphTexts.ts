@@ -3,7 +3,7 @@ import { graphKey, nodeKey, type Graph, type GraphNode, type Tensor } from "../.
 import { inferShapes, type ShapeTable } from "../../core/shapeInference.ts";
 import type { Group, Member } from "../../layout/groups.ts";
 import type { Item, ItemGraph } from "../../layout/items.ts";
-import type { BoxText } from "../../layout/view.ts";
+import type { BoxText } from "../../layout/boxText.ts";
 import { formatCount } from "../../shared/format.ts";
 import type { GraphBox } from "../../shared/graphView.ts";
 import type { Materialized } from "../env.ts";

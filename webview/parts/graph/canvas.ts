@@ -4,7 +4,6 @@
  */
 import { LitElement, html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { guard } from "lit/directives/guard.js";
-import { strings } from "../../strings.ts";
 import { base } from "../../styles.ts";
 import * as cameras from "./camera.ts";
 import { canvasStyles } from "./canvasStyles.ts";
@@ -13,15 +12,11 @@ import { Minimap, MINIMAP_WIDTH } from "./minimap.ts";
 import { Painter, type Camera, type Look } from "./paint.ts";
 import { readPalette, type Palette } from "./palette.ts";
 import type { Scene } from "./scene.ts";
+import { tooltip, treeItems } from "./told.ts";
 import { Walk } from "./walk.ts";
-import { describe, factsOf } from "./words.ts";
 
-const text = strings.graph;
 const MOVE_MS = 150;
 const HOVER_MS = 250;
-/** Boxes told to a screen reader at once; of more, those around the active one. */
-const MAX_TOLD = 300;
-const AROUND = 50;
 /** In a narrower view the strip would cover too much of it. */
 const MAP_FROM = 560;
 const ZOOM_STEP = 1.25;
@@ -224,7 +219,7 @@ export class GraphCanvas extends LitElement {
         @dblclick=${this.#onDouble}
         @wheel=${this.#onWheel}
       >
-        ${guard([this.scene, this.active, this.colouring], () => this.#told().map((box) => this.#item(box)))}
+        ${guard([this.scene, this.active, this.colouring], () => treeItems(this.scene, this.active, this.colouring, (box) => this.#activate(box, false)))}
       </div>
       <canvas
         class="map"
@@ -234,56 +229,8 @@ export class GraphCanvas extends LitElement {
         @pointermove=${this.#onMap}
         @pointerup=${() => (this.#drag = null)}
       ></canvas>
-      ${this.#tooltip()}
+      ${this.#tip ? tooltip(this.scene, this.#hovered, this.colouring) : nothing}
     `;
-  }
-
-  #told(): readonly number[] {
-    const { order } = this.scene;
-    if (order.length <= MAX_TOLD) return order;
-    const at = Math.max(0, order.indexOf(this.active));
-    return order.slice(Math.max(0, at - AROUND), at + AROUND + 1);
-  }
-
-  #item(index: number): TemplateResult {
-    const box = this.scene.boxes[index];
-    if (!box) return html``;
-    const siblings = this.scene.childrenOf(box.parent);
-    return html`<div
-      class="visually-hidden"
-      role="treeitem"
-      id="box-${index}"
-      aria-level=${this.scene.depthOf(index) + 1}
-      aria-setsize=${siblings.length}
-      aria-posinset=${siblings.indexOf(index) + 1}
-      aria-selected=${index === this.active ? "true" : "false"}
-      aria-expanded=${box.kind === "group" ? (box.open ? "true" : "false") : nothing}
-      @click=${() => this.#activate(index, false)}
-    >
-      ${describe(this.scene, index, this.colouring)}
-    </div>`;
-  }
-
-  #tooltip(): TemplateResult | typeof nothing {
-    const box = this.scene.boxes[this.#hovered];
-    if (!this.#tip || !box || box.open) return nothing;
-    return html`<div class="tip" aria-hidden="true">
-      <strong>${box.title}</strong>
-      <dl>
-        ${factsOf(this.scene, this.#hovered, this.colouring).map(
-          ({ term, value }) =>
-            html`<dt>${term}</dt>
-              <dd>${value}</dd>`,
-        )}
-      </dl>
-      ${
-        box.kind === "group"
-          ? html`<p>${text.openHint}</p>`
-          : box.bodies.length > 0
-            ? html`<p>${text.enterHint}</p>`
-            : nothing
-      }
-    </div>`;
   }
 
   #activate(index: number, centre: boolean): void {
