@@ -2,6 +2,7 @@
 import type { Analyzer } from "../core/analyzer.ts";
 import cost_latency from "./cost/latency.ts";
 import cost_model from "./cost/model.ts";
+import redundancy_channels from "./redundancy/channels.ts";
 import redundancy_duplicates from "./redundancy/duplicates.ts";
 import redundancy_outliers from "./redundancy/outliers.ts";
 import redundancy_spectrum from "./redundancy/spectrum.ts";
@@ -11,6 +12,7 @@ import sensitivity_weightError from "./sensitivity/weightError.ts";
 export const analyzers: readonly Analyzer[] = [
   cost_latency,
   cost_model,
+  redundancy_channels,
   redundancy_duplicates,
   redundancy_outliers,
   redundancy_spectrum,

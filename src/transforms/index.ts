@@ -13,6 +13,9 @@ import quantize_equalize from "./quantize/equalize.ts";
 import quantize_float16 from "./quantize/float16.ts";
 import quantize_static from "./quantize/static.ts";
 import quantize_weightOnly from "./quantize/weightOnly.ts";
+import repair_batchNorm from "./repair/batchNorm.ts";
+import repair_bias from "./repair/bias.ts";
+import repair_leastSquares from "./repair/leastSquares.ts";
 import share_deduplicate from "./share/deduplicate.ts";
 
 export const transforms: readonly Transform[] = [
@@ -29,5 +32,8 @@ export const transforms: readonly Transform[] = [
   quantize_float16,
   quantize_static,
   quantize_weightOnly,
+  repair_batchNorm,
+  repair_bias,
+  repair_leastSquares,
   share_deduplicate,
 ];

@@ -57,7 +57,7 @@ export function normSites(model: Model): {
 }
 
 /** What the other model has at the same place, and which of its channels are still there. */
-interface Measured {
+export interface Measured {
   readonly moments: Moments;
   readonly channels: readonly number[];
 }
@@ -68,40 +68,59 @@ const moments = (node: GraphNode, of: State): Need<"moments"> => ({
   of,
 });
 
-/** Measures the statistics of every site anew and stores them. Names of what could not be, with reasons. */
+export type References = ReadonlyMap<string, Measured>;
+
+/** What the other model has at the same places, by the sites' names; it is run once. */
+export async function measureReferences(
+  sites: readonly NormSite[],
+  other: { readonly state: State; readonly model: Model },
+  ctx: WorkContext,
+): Promise<References> {
+  const found = await Promise.all(
+    sites.map(async (site): Promise<[string, Measured][]> => {
+      const measured = await findReference(site, other, ctx);
+      return measured ? [[site.name, measured]] : [];
+    }),
+  );
+  return new Map(found.flat());
+}
+
+/** Mean and variance of a site's input as it is now, [channels] each. */
+export interface Statistics {
+  readonly mean: Float32Array;
+  readonly variance: Float32Array;
+}
+
+/** What the site's statistics should be; a reason where that cannot be said. */
+export async function remeasure(
+  site: NormSite,
+  references: References,
+  ctx: WorkContext,
+): Promise<Statistics | string> {
+  const now = await ctx.stat(moments(site.node, "current"));
+  return corrected(site, now, references.get(site.name) ?? null, ctx);
+}
+
+/** Measures the statistics of these sites anew and stores them. Names of what could not be, with reasons. */
 export async function reestimate(
   tx: Transaction,
   names: ReadonlySet<string>,
   ctx: WorkContext,
-  reference: { readonly state: State; readonly model: Model } | null,
+  other: { readonly state: State; readonly model: Model },
 ): Promise<Skip[]> {
+  const wanted = (): NormSite[] => normSites(tx.model).sites.filter(({ name }) => names.has(name));
+  const references = await measureReferences(wanted(), other, ctx);
   const skipped: Skip[] = [];
-  const levels = new Set(normSites(tx.model).sites.map((site) => site.level));
+  const levels = new Set(wanted().map((site) => site.level));
   let done = 0;
-  // All at once, so that the other model is run once.
-  const references = new Map(
-    await Promise.all(
-      normSites(tx.model).sites.map(async (site): Promise<[string, Measured | null]> => {
-        const wanted = names.has(site.name) && reference;
-        return [site.name, wanted ? await findReference(site, wanted, ctx) : null];
-      }),
-    ),
-  );
   for (const level of levels) {
-    const sites = normSites(tx.model).sites.filter(
-      (site) => site.level === level && names.has(site.name),
-    );
+    const sites = wanted().filter((site) => site.level === level);
     const work = await Promise.all(
-      sites.map(async (site) => ({
-        site,
-        now: await ctx.stat(moments(site.node, "current")),
-        before: references.get(site.name) ?? null,
-      })),
+      sites.map(async (site) => ({ site, values: await remeasure(site, references, ctx) })),
     );
-    for (const { site, now, before } of work) {
-      const values = await corrected(site, now, before, ctx);
+    for (const { site, values } of work) {
       if (typeof values === "string") skipped.push({ name: site.name, reason: values });
-      else await store(tx, site, values, ctx);
+      else await storeStatistics(tx, site, values, ctx);
     }
     done++;
     ctx.progress(done / levels.size);
@@ -151,7 +170,7 @@ async function corrected(
   now: Moments,
   before: Measured | null,
   ctx: WorkContext,
-): Promise<{ readonly mean: Float32Array; readonly variance: Float32Array } | string> {
+): Promise<Statistics | string> {
   const [, , oldMean, oldVariance] = site.parameters;
   if (!oldMean || !oldVariance) return "its parameters are computed, not stored";
   const mean = Float32Array.from(now.mean);
@@ -173,10 +192,10 @@ async function corrected(
 }
 
 /** Writes in place what nothing else uses, else next to it. */
-async function store(
+export async function storeStatistics(
   tx: Transaction,
   site: NormSite,
-  values: { readonly mean: Float32Array; readonly variance: Float32Array },
+  values: Statistics,
   ctx: WorkContext,
 ): Promise<void> {
   const { node, parameters } = site;
