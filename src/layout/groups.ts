@@ -1,5 +1,5 @@
 /** How a graph is folded: repeated blocks found from its structure, scopes from its names. */
-import { findBlocks } from "./blocks.ts";
+import { findBlocks, type Blocks } from "./blocks.ts";
 import { filterEdges, type Digraph } from "./digraph.ts";
 import type { Item, ItemGraph } from "./items.ts";
 import { commonScopes, groupByScope, scopesOf } from "./scopes.ts";
@@ -102,12 +102,19 @@ class Folder {
     );
   }
 
-  blocks(graph: Digraph, members: readonly number[]): ReturnType<typeof findBlocks> {
-    return findBlocks({
+  #whole: Blocks | null = null;
+
+  /** Blocks among `members`; those of the whole graph are asked for more than once. */
+  blocks(graph: Digraph, members: readonly number[]): Blocks {
+    const whole = members.length === this.#items.length;
+    if (whole && this.#whole) return this.#whole;
+    const found = findBlocks({
       graph,
       kinds: Int32Array.from(members, (v) => this.#kinds[v] ?? 0),
       transparent: Uint8Array.from(members, (v) => this.#converting[v] ?? 0),
     });
+    if (whole) this.#whole = found;
+    return found;
   }
 
   /** `members` in groups; `byName`: scopes before repeats (inside a block), else the other way round. */

@@ -2,6 +2,7 @@
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import type { GraphLevel, GraphPart } from "../../src/shared/graphView.ts";
 import type { Selection } from "../../src/shared/protocol.ts";
+import type { Report } from "../../src/shared/report.ts";
 import { isRecord } from "../host.ts";
 import { debounce } from "../parts/debounce.ts";
 import { failureView } from "../parts/failureView.ts";
@@ -44,6 +45,15 @@ interface Anchor {
 }
 
 const MAX_NAMES = 1000;
+
+const numbers = new WeakMap<Report, number>();
+let reportsSeen = 0;
+/** The same for the same report, another one for its next run. */
+function numberOf(report: Report): number {
+  const known = numbers.get(report) ?? ++reportsSeen;
+  numbers.set(report, known);
+  return known;
+}
 
 class GraphPage extends Page {
   static override styles = [base, graphStyles, legendStyles];
@@ -123,7 +133,7 @@ class GraphPage extends Page {
     const level = { doc, graph, fold, open: scene.info.open };
     const targets = held.report.rows.map(({ target }) => target);
     this.#names.ask(
-      JSON.stringify([docKey(doc), graph, fold, level.open, held.title, targets.length, held.of]),
+      JSON.stringify([docKey(doc), graph, fold, level.open, numberOf(held.report)]),
       async (signal) => {
         const found: (readonly number[])[] = [];
         for (let from = 0; from < targets.length; from += MAX_NAMES) {
