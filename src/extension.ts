@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import { createClient } from "./client/index.ts";
 import { registerCommands } from "./providers/commands.ts";
+import { dataMemory } from "./providers/dataMemory.ts";
 import { createEngineHost } from "./providers/engine.ts";
 import { INSPECTOR_VIEW, InspectorProvider } from "./providers/inspector.ts";
 import { ModelEditorProvider, VIEW_TYPE } from "./providers/modelEditor.ts";
@@ -23,11 +24,13 @@ export function activate(context: vscode.ExtensionContext): void {
     return client;
   });
   const status = createJobStatus();
+  const memory = dataMemory(context.workspaceState);
   const inspector = new InspectorProvider(context.extensionUri);
   const editor: ModelEditorProvider = new ModelEditorProvider({
     engine,
     log,
     context,
+    memory,
     withStatus: (document, title, work) => status.run(document, title, work),
     onActive: (open) => {
       if (open) inspector.follow(editor.pageOptions(open));
@@ -45,7 +48,7 @@ export function activate(context: vscode.ExtensionContext): void {
       supportsMultipleEditorsPerDocument: true,
     }),
     vscode.window.registerWebviewViewProvider(INSPECTOR_VIEW, inspector),
-    registerCommands({ engine, log, status, editor, inspector }),
+    registerCommands({ engine, log, status, memory, editor, inspector }),
     vscode.workspace.onDidGrantWorkspaceTrust(() => editor.refreshAll()),
     onSettingsChange(() => engine.replace()),
   );

@@ -17,6 +17,8 @@ export interface ClientOptions {
   readonly enginePath: string;
   readonly scratchDir: string;
   readonly scratchLimitBytes?: number;
+  /** For the sums and values of one pass over calibration data; the engine's default when absent. */
+  readonly memoryBudgetBytes?: number;
   /** Null: as many as there are cores. */
   readonly threads: number | null;
   /** Lathe's version: both sides must be of the same build. */
@@ -72,6 +74,7 @@ export function createClient(options: ClientOptions): EngineClient {
         role,
         scratchDir: options.scratchDir,
         scratchLimitBytes: options.scratchLimitBytes ?? DEFAULT_SCRATCH_BYTES,
+        memoryBudgetBytes: options.memoryBudgetBytes ?? null,
         threads: options.threads ?? cpus().length,
         version: options.version,
       },

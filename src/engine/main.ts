@@ -34,6 +34,8 @@ export interface ChildConfig {
   readonly role: "ask" | "job";
   readonly scratchDir: string;
   readonly scratchLimitBytes: number;
+  /** For one pass over calibration data; null for the default. */
+  readonly memoryBudgetBytes: number | null;
   readonly threads: number;
   readonly version: string;
 }
@@ -49,7 +51,10 @@ function main(): void {
     scratch,
     kernels: loadKernels(),
     toolVersion: config.version,
-    computing: config.role === "job" ? createComputing(config.threads) : null,
+    computing:
+      config.role === "job"
+        ? createComputing(config.threads, config.memoryBudgetBytes ?? undefined)
+        : null,
   });
   const tools = { env, scratch, toolVersion: config.version, threads: config.threads };
   const queries: Handlers<Queries> = {

@@ -11,6 +11,7 @@ import { showFailure } from "./failures.ts";
 import { transformFiles, type FileActionOptions } from "./fileActions.ts";
 import type { InspectorProvider } from "./inspector.ts";
 import type { ModelEditorProvider } from "./modelEditor.ts";
+import { optimizeFiles } from "./optimizeFiles.ts";
 import { isModelPath, pickModel } from "./pickers.ts";
 import type { JobStatus } from "./status.ts";
 
@@ -50,6 +51,8 @@ export function registerCommands(options: CommandOptions): vscode.Disposable {
         onFiles(options, family, modelFiles(uri, uris)),
       ),
     ]),
+    register("lathe.optimize", (uri) => optimizeEditor(options, uri)),
+    register("lathe.optimizeFiles", (uri, uris) => optimize(options, modelFiles(uri, uris))),
     register("lathe.compare", (uri) => compare(options, activeFile(editor, uri), null)),
     register("lathe.compareFiles", (uri, uris) => {
       const [first, second] = modelFiles(uri, uris);
@@ -90,9 +93,14 @@ async function onEditor(
   if (open) {
     const format = path.extname(open.document.path).slice(1).toLowerCase();
     const technique = CATALOG.find((t) => t.family === family && t.formats.includes(format));
+    if (!technique)
+      throw usageErrors.usage(
+        `No technique of this kind works on .${format} files.`,
+        "See the Optimize page for those that do.",
+      );
     await editor.show(open.document.uri, {
       page: "optimize",
-      technique: technique?.id ?? null,
+      technique: technique.id,
       compareWith: null,
     });
     return;
@@ -108,6 +116,23 @@ async function onFiles(
 ): Promise<void> {
   if (!vscode.workspace.isTrusted) throw engineErrors.untrusted();
   if (files.length > 0) await transformFiles(options, { family, title: VERBS[family], files });
+}
+
+/** On the open editor: its advisor. */
+async function optimizeEditor(options: CommandOptions, uri: unknown): Promise<void> {
+  const { editor } = options;
+  const open = (uri instanceof vscode.Uri ? editor.find(uri) : null) ?? editor.active;
+  if (open) {
+    const show = { page: "optimize", technique: null, compareWith: null } as const;
+    return editor.show(open.document.uri, show);
+  }
+  const file = await pickModel({ title: vscode.l10n.t("Optimize…"), exclude: [] });
+  if (file !== null) await optimize(options, [file]);
+}
+
+async function optimize(options: CommandOptions, files: readonly string[]): Promise<void> {
+  if (!vscode.workspace.isTrusted) throw engineErrors.untrusted();
+  if (files.length > 0) await optimizeFiles(options, files);
 }
 
 /** Opens the Diff page of the later model. Missing ones are asked for. */

@@ -7,6 +7,8 @@
 import { commandOf, FAMILY_COMMANDS, familiesOf } from "./families.ts";
 
 const MODEL_FILE = "resourceExtname =~ /^\\.(onnx|safetensors)$/i";
+/** Quality is judged by running the model, which weights alone do not allow. */
+const ONNX_FILE = "resourceExtname =~ /^\\.onnx$/i";
 const MODEL_EDITOR = "activeCustomEditorId == 'lathe.model'";
 const ONE_OR_TWO = "(!listMultiSelection || listDoubleSelection)";
 
@@ -23,7 +25,9 @@ const WALKTHROUGH = {
   description: "%walkthrough.description%",
   steps: [
     step("open", `onContext:${MODEL_EDITOR}`),
+    step("analyze", "stepSelected"),
     step("quantize", "onCommand:lathe.quantize"),
+    step("optimize", "onCommand:lathe.optimize"),
     step("compare", "onCommand:lathe.compare"),
     step("commandLine", "stepSelected"),
   ],
@@ -39,6 +43,13 @@ interface MenuItem {
 export function contributes(catalog: readonly { readonly family: string }[]): object {
   const families = familiesOf(catalog);
   const commands = [
+    {
+      command: "lathe.optimize",
+      title: "%command.optimize%",
+      category: "Lathe",
+      icon: "$(sparkle)",
+    },
+    { command: "lathe.optimizeFiles", title: "%command.optimize%", category: "Lathe" },
     ...families.flatMap((family) => {
       const { icon } = FAMILY_COMMANDS[family];
       const title = `%command.${family}%`;
@@ -67,6 +78,7 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
     { command: "lathe.showLog", title: "%command.showLog%", category: "Lathe" },
   ];
   const explorer: MenuItem[] = [
+    { command: "lathe.optimizeFiles", when: ONNX_FILE, group: "3_lathe@0" },
     ...families.map((family, index) => ({
       command: commandOf(family, "files"),
       when: MODEL_FILE,
@@ -76,6 +88,7 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
   ];
   const git = `${MODEL_EDITOR} && gitOpenRepositoryCount > 0`;
   const title: MenuItem[] = [
+    { command: "lathe.optimize", when: MODEL_EDITOR, group: "navigation@0" },
     ...families.map((family, index) => ({
       command: commandOf(family),
       when: MODEL_EDITOR,
@@ -147,6 +160,13 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
           minimum: 100,
           markdownDescription: "%config.scratchSizeMB%",
           scope: "machine",
+        },
+        "lathe.memoryBudgetMB": {
+          type: "integer",
+          default: 2048,
+          minimum: 64,
+          markdownDescription: "%config.memoryBudgetMB%",
+          scope: "machine-overridable",
         },
       },
     },

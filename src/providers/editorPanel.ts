@@ -6,13 +6,15 @@ import { engineErrors } from "../shared/errors.ts";
 import type { HostApi, HostState, Selection } from "../shared/protocol.ts";
 import type { Handlers } from "../shared/wire.ts";
 import { CATALOG } from "./catalogue.ts";
+import type { DataMemory } from "./dataMemory.ts";
 import type { Disposable } from "./disposable.ts";
 import { editorApi, KnownDocs } from "./editorApi.ts";
 import type { Engine } from "./engine.ts";
 import type { ModelDocument } from "./modelDocument.ts";
 import { servePages, type Page } from "./pageSessions.ts";
 import { saveDataset } from "./datasetFile.ts";
-import { pickData, pickDataFile, pickModel } from "./pickers.ts";
+import { askData, pickDataFile } from "./pickData.ts";
+import { pickModel } from "./pickers.ts";
 import { checkedEntry } from "./recipe.ts";
 import { loadPage, webviewPort, type PageView } from "./webviewPage.ts";
 
@@ -32,7 +34,7 @@ export interface PanelOptions {
   /** Compares with the counterpart, in a tab of its own. */
   readonly onCompare: () => Promise<boolean>;
   readonly saved: () => Promise<void>;
-  readonly rememberData: (data: string | undefined) => void;
+  readonly memory: DataMemory;
 }
 
 export interface ConnectedPage extends Disposable {
@@ -186,15 +188,17 @@ function hostApi(
       return { doc };
     },
     async pickData() {
-      const data = await pickData(document.path);
-      if (data === null) return null;
+      const title = vscode.l10n.t("Data for {0}", path.basename(document.path));
+      const models = [document.path];
+      const choice = await askData({ title, models, memory: options.memory, optional: false });
+      const data = choice?.of(document.path);
+      if (data === undefined) return null;
       document.setData(data);
-      options.rememberData(data);
       return { data };
     },
     forgetData() {
       document.setData(undefined);
-      options.rememberData(undefined);
+      options.memory.remember(document.path, undefined);
       return { forgotten: true };
     },
     async pickDataFile({ folder, title }) {
@@ -206,7 +210,7 @@ function hostApi(
       const file = await saveDataset(document.path, text);
       if (file === null) return null;
       document.setData(file);
-      options.rememberData(file);
+      options.memory.remember(document.path, file);
       return { data: file };
     },
     async measureDiff({ before, after, latency, activations }, task) {

@@ -9,6 +9,7 @@ import { Cancelled, LatheError, toFailure } from "../shared/errors.ts";
 import type { Selection } from "../shared/protocol.ts";
 import { titleOf } from "./catalogue.ts";
 import { askAboutChange } from "./changedOnDisk.ts";
+import type { DataMemory } from "./dataMemory.ts";
 import { connectPage, type ConnectedPage, type PanelOptions, type Show } from "./editorPanel.ts";
 import type { Engine } from "./engine.ts";
 import { asEditorError, showFailure, signalOf } from "./failures.ts";
@@ -26,6 +27,7 @@ export interface ModelEditorOptions {
   readonly engine: Engine;
   readonly log: vscode.LogOutputChannel;
   readonly context: vscode.ExtensionContext;
+  readonly memory: DataMemory;
   readonly withStatus: <T>(
     document: ModelDocument,
     title: string,
@@ -84,7 +86,7 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
     uri: vscode.Uri,
     { backupId }: vscode.CustomDocumentOpenContext,
   ): Promise<AnyDocument> {
-    const { engine, context, log } = this.#options;
+    const { engine, memory, log } = this.#options;
     let copy: RemoteCopy | null = null;
     try {
       copy = uri.scheme === "file" ? null : await fetchCopy(uri);
@@ -95,7 +97,7 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
         readOnly: copy?.reason ?? null,
         engine,
         titleOf,
-        data: context.workspaceState.get<string>(dataKey(file)),
+        data: memory.recall(file),
       };
       const backup = backupId === undefined ? null : await readBackup(backupId, log);
       const document = backup
@@ -146,7 +148,7 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
   /** What a page of this document is connected with; the inspector's page too. */
   pageOptions(open: OpenDocument): PanelOptions {
     const { document } = open;
-    const { engine, context, log, withStatus, onSelect } = this.#options;
+    const { engine, context, log, memory, withStatus, onSelect } = this.#options;
     return {
       document,
       engine,
@@ -188,7 +190,7 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
       },
       selection: () => open.selection,
       saved: () => open.saving,
-      rememberData: (data) => void context.workspaceState.update(dataKey(document.path), data),
+      memory,
     };
   }
 
@@ -375,8 +377,6 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
     }
   }
 }
-
-const dataKey = (file: string): string => `data:${file}`;
 
 const isChanged = (error: unknown): boolean =>
   error instanceof LatheError && error.failure.code === "changed";

@@ -60,39 +60,6 @@ async function browseModel(title: string, near: string | undefined): Promise<str
   return uri?.fsPath ?? null;
 }
 
-/** A dataset for evaluation: a file, or a folder of images. */
-export async function pickData(model: string): Promise<string | null> {
-  const file = vscode.l10n.t("$(file) A file (dataset.json, .npz, .csv, .jsonl, text)…");
-  const folder = vscode.l10n.t("$(folder) A folder of images with labels.csv…");
-  const kind = await vscode.window.showQuickPick([file, folder], {
-    title: vscode.l10n.t("Data to measure with"),
-  });
-  if (kind === undefined) return null;
-  const [uri] =
-    (await vscode.window.showOpenDialog({
-      defaultUri: vscode.Uri.file(path.dirname(model)),
-      canSelectFiles: kind === file,
-      canSelectFolders: kind === folder,
-    })) ?? [];
-  return uri?.fsPath ?? null;
-}
-
-/** A file or folder that a dataset.json is to name. */
-export async function pickDataFile(
-  model: string,
-  folder: boolean,
-  title: string,
-): Promise<string | null> {
-  const [uri] =
-    (await vscode.window.showOpenDialog({
-      title,
-      defaultUri: vscode.Uri.file(path.dirname(model)),
-      canSelectFiles: !folder,
-      canSelectFolders: folder,
-    })) ?? [];
-  return uri?.fsPath ?? null;
-}
-
 /** One of a family's techniques; without asking when there is only one. */
 export async function pickTechnique(
   title: string,

@@ -6,6 +6,7 @@ export interface EngineSettings {
   readonly threads: number | null;
   readonly scratchDir: string;
   readonly scratchLimitBytes: number;
+  readonly memoryBudgetBytes: number;
 }
 
 export function readSettings(context: vscode.ExtensionContext): EngineSettings {
@@ -16,6 +17,7 @@ export function readSettings(context: vscode.ExtensionContext): EngineSettings {
       settings.get<string | null>("scratchFolder") ??
       path.join(context.globalStorageUri.fsPath, "scratch"),
     scratchLimitBytes: settings.get("scratchSizeMB", 10_000) * 1e6,
+    memoryBudgetBytes: settings.get("memoryBudgetMB", 2048) * 2 ** 20,
   };
 }
 

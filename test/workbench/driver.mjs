@@ -183,6 +183,11 @@ class Window {
   /** Save As, with the path typed into the workbench's own file dialog. */
   async saveAs(file) {
     await this.palette("File: Save As...");
+    await this.typePath(file);
+  }
+
+  /** Types a path into the workbench's own file dialog and takes it. */
+  async typePath(file) {
     const input = this.quickInput.locator("input[type=text]").first();
     await input.waitFor();
     // The dialog fills in the present path a moment after it opens.

@@ -16,8 +16,8 @@ export const root = path.resolve(import.meta.dirname, "../..");
 const tokenModel = path.join(root, "examples/text/chars.onnx");
 const imageModel = path.join(root, "examples/images/shapes.onnx");
 
-/** Names of the copies, by what they are copies of. */
-const COPIES = {
+/** Names of the copies, by what they are copies of; for each workspace. */
+const BASIC = {
   [tokenModel]: [
     "explorer.onnx",
     "batch1.onnx",
@@ -36,11 +36,31 @@ const COPIES = {
   [tokenModel.replace(/onnx$/, "safetensors")]: ["weights.safetensors"],
 };
 
+const MEASURED = {
+  [imageModel]: [
+    "cnn.onnx",
+    "data.onnx",
+    "analysis.onnx",
+    "advise.onnx",
+    "prune.onnx",
+    "factor.onnx",
+    "static.onnx",
+    "optimize1.onnx",
+    "optimize2.onnx",
+    "git.onnx",
+  ],
+};
+
 /** Fills `folder`, which becomes a git repository with everything committed. */
-export function makeWorkspace(folder) {
+export function makeWorkspace(folder, { withData = false } = {}) {
   mkdirSync(folder, { recursive: true });
-  for (const [source, names] of Object.entries(COPIES))
+  for (const [source, names] of Object.entries(withData ? MEASURED : BASIC))
     for (const name of names) copyFileSync(source, path.join(folder, name));
+  if (withData) {
+    mkdirSync(path.join(folder, "data"));
+    for (const name of ["dataset.json", "calib_x.npy", "eval_x.npy", "eval_y.npy"])
+      copyFileSync(path.join(root, "examples/images", name), path.join(folder, "data", name));
+  }
   writeFileSync(path.join(folder, "broken.onnx"), '{"this": "is JSON"}\n');
   const git = (...args) => execFileSync("git", args, { cwd: folder, stdio: "ignore" });
   git("init", "-q");

@@ -1,11 +1,21 @@
 /** Servers with the packaged extension, each with the flows that are run in it. */
 import path from "node:path";
+import { analysisFlows } from "./analysisFlows.mjs";
+import { dataFlows } from "./dataFlows.mjs";
 import { openWindow } from "./driver.mjs";
+import { fileFlows } from "./fileFlows.mjs";
+import { optimizeFlows } from "./optimizeFlows.mjs";
 import { flows, restrictedFlow, themeFlow } from "./ui.mjs";
 import { installVsix, startServer } from "./server.mjs";
 
 const SESSIONS = [
   { name: "dark", theme: "Default Dark Modern", flows },
+  {
+    name: "measured",
+    theme: "Default Dark Modern",
+    withData: true,
+    flows: [...dataFlows, ...analysisFlows, ...optimizeFlows, ...fileFlows],
+  },
   { name: "light", theme: "Default Light Modern", flows: [themeFlow("light")] },
   { name: "highContrast", theme: "Default High Contrast", flows: [themeFlow("high-contrast")] },
   { name: "restricted", theme: "Default Dark Modern", trust: true, flows: [restrictedFlow] },
@@ -25,7 +35,7 @@ async function runSession(
 ) {
   const base = path.join(temp, session.name);
   const folder = path.join(base, "models");
-  makeWorkspace(folder);
+  makeWorkspace(folder, session);
   installVsix(base, vsix);
   const server = await startServer({
     base,

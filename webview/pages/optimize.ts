@@ -110,7 +110,8 @@ class OptimizePage extends Page {
     const { doc, show } = this.state;
     if (changed.has("state") && JSON.stringify(show) !== JSON.stringify(this.#shown)) {
       this.#shown = show;
-      if (show && show.technique !== null) {
+      // Without a technique it is the advisor that is asked for.
+      if (show?.page === "optimize") {
         this.#choose(show.technique);
         this.#only = show.only ?? [];
       }
