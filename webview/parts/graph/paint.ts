@@ -171,7 +171,8 @@ export class Painter {
         ctx,
         formatValue(colouring.metric, value),
         box.x + box.width + 4,
-        box.y - 10,
+        // At the bottom: arrows end at the top.
+        box.y + box.height - 3,
         "right",
         palette,
       );
