@@ -30,12 +30,14 @@ interface Report {
 export const apply: Command = {
   name: "apply",
   summary: "Change a model and write the result to a new file.",
-  usage: "MODEL (-t ID [-p KEY=VALUE]…)… | RECIPE -o OUT",
+  usage: "MODEL (-t ID [-p KEY=VALUE]…)… | --preset ID | RECIPE -o OUT",
   positionals: [1, 2],
   options: [
     "technique",
     "param",
     "scope",
+    "preset",
+    "target",
     "out",
     "data",
     "external-data",
@@ -54,6 +56,10 @@ export const apply: Command = {
       what: "one technique",
     },
     {
+      line: "lathe apply model.onnx --preset int8 --data dataset.json -o model.int8.onnx",
+      what: "a ready recipe",
+    },
+    {
       line: "lathe apply model.onnx -t graph.clean -t quantize.weightOnly -o small.onnx",
       what: "two, in this order",
     },
@@ -61,7 +67,7 @@ export const apply: Command = {
   async run(positionals, args, context) {
     const [model = ""] = positionals;
     const recipe = recipePath("apply", positionals);
-    const wanted = wantedEntries("apply", args.entries, recipe, context.catalog);
+    const wanted = wantedEntries("apply", args, recipe, context.catalog);
     const output = args.text("out");
     if (output === null)
       throw usageErrors.wrongArguments(

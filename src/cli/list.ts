@@ -2,6 +2,7 @@
 import { usageErrors } from "../shared/errors.ts";
 import { plural } from "../shared/format.ts";
 import type { ParamSchema } from "../shared/params.ts";
+import { presetsFor, TARGETS } from "../shared/presets.ts";
 import type { AnalyzerEntry, CatalogEntry } from "../shared/protocol.ts";
 import {
   techniqueStates,
@@ -15,18 +16,18 @@ import type { Style } from "./style.ts";
 import { paramRange } from "./paramRange.ts";
 import { left, lines, table } from "./text.ts";
 
-const KINDS = ["transforms", "analyzers", "techniques"] as const;
+const KINDS = ["transforms", "presets", "analyzers", "techniques"] as const;
 type Kind = (typeof KINDS)[number];
 const isKind = (text: string): text is Kind => (KINDS as readonly string[]).includes(text);
 
 export const list: Command = {
   name: "list",
   summary: "Show the catalogue: techniques with their parameters, and what is not built yet.",
-  usage: "[transforms|analyzers|techniques]",
+  usage: "[transforms|presets|analyzers|techniques]",
   positionals: [0, 1],
   options: [],
   details: [
-    "transforms: what can be applied, with parameters. analyzers: what can be measured. techniques: every technique of the literature that Lathe knows of, with its true state here.",
+    "transforms: what can be applied, with parameters. presets: ready recipes by runtime. analyzers: what can be measured. techniques: every technique of the literature that Lathe knows of, with its true state here.",
   ],
   examples: [
     { line: "lathe list", what: "the transforms" },
@@ -48,11 +49,14 @@ function answer(
   { catalog, analyzers }: Pick<Context, "catalog" | "analyzers">,
 ): Outcome {
   const techniques = techniqueStates(rows as readonly TechniqueRow[], catalog, analyzers);
-  const parts = { transforms: catalog, analyzers, techniques };
+  const presets = TARGETS.map((target) => ({ ...target, presets: presetsFor(target.id) }));
+  const parts = { transforms: catalog, presets, analyzers, techniques };
   const text = (style: Style): string => {
     switch (kind) {
       case "analyzers":
         return lines([analyzerLines(analyzers, style)]);
+      case "presets":
+        return lines([presetLines(style)]);
       case "techniques":
         return lines([techniqueLines(techniques, style)]);
       case "transforms":
@@ -72,6 +76,22 @@ function transformLines(catalog: readonly CatalogEntry[], style: Style): readonl
     ...entry.warnings.map((warning) => style.warn(`  note: ${warning}`)),
   ]);
 }
+
+const presetLines = (style: Style): readonly string[] =>
+  TARGETS.flatMap(({ id, title, note }, i) => [
+    ...(i === 0 ? [] : [""]),
+    `${style.bold(id)}  ${title}`,
+    style.dim(`  ${note}`),
+    ...table(
+      [left("preset"), left("what"), left("techniques")],
+      presetsFor(id).map((preset) => [
+        preset.id,
+        `${preset.title}: ${preset.detail}`,
+        preset.entries.map(({ transform }) => transform).join(", "),
+      ]),
+      style,
+    ).map((line) => `  ${line}`),
+  ]);
 
 function analyzerLines(analyzers: readonly AnalyzerEntry[], style: Style): readonly string[] {
   return analyzers.flatMap((entry, i) => [

@@ -1,5 +1,7 @@
 /** Every option of the command line, once: the parser, the help and the documentation read it. */
 
+import { PRESET_IDS, TARGETS } from "../shared/presets.ts";
+
 interface OptionBase {
   readonly short?: string;
   readonly help: string;
@@ -44,6 +46,18 @@ export const OPTIONS = {
     kind: "text",
     value: "ID,…",
     help: "Analyzers to run, for example cost.model; a * stands for any characters. See `lathe list analyzers`.",
+  },
+  preset: {
+    kind: "text",
+    value: "ID",
+    of: PRESET_IDS,
+    help: "A ready recipe in place of -t; see `lathe list presets`.",
+  },
+  target: {
+    kind: "text",
+    value: "RUNTIME",
+    of: TARGETS.map(({ id }) => id),
+    help: "Runtime that the --preset is for (default onnxruntime).",
   },
   scope: {
     kind: "entry",

@@ -12,9 +12,9 @@ import { recipePath } from "./positionals.ts";
 export const plan: Command = {
   name: "plan",
   summary: "Show what techniques would change and what they would skip; touches nothing.",
-  usage: "MODEL (-t ID [-p KEY=VALUE]…)… | RECIPE",
+  usage: "MODEL (-t ID [-p KEY=VALUE]…)… | --preset ID | RECIPE",
   positionals: [1, 2],
-  options: ["technique", "param", "scope", "data"],
+  options: ["technique", "param", "scope", "preset", "target", "data"],
   details: [
     "With --data, it says how often the model would be run over the calibration samples.",
     "A plan reads no weights. When a second technique depends on the first, the first is computed in the scratch folder, still without touching the model.",
@@ -25,12 +25,7 @@ export const plan: Command = {
   ],
   async run(positionals, args, context) {
     const [model = ""] = positionals;
-    const wanted = wantedEntries(
-      "plan",
-      args.entries,
-      recipePath("plan", positionals),
-      context.catalog,
-    );
+    const wanted = wantedEntries("plan", args, recipePath("plan", positionals), context.catalog);
     const opened = await context.client.open(model);
     const data = dataPath(args) ?? wanted.data;
     const doc: Doc = data === null ? opened : { ...opened, data };

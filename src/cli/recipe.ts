@@ -5,7 +5,8 @@ import type { Entry, ParamValues } from "../shared/doc.ts";
 import { engineErrors, paramErrors, usageErrors } from "../shared/errors.ts";
 import { parseParam, readParams } from "../shared/params.ts";
 import type { CatalogEntry } from "../shared/protocol.ts";
-import type { TypedEntry } from "./arguments.ts";
+import { isTarget, presetsFor } from "../shared/presets.ts";
+import type { Arguments, TypedEntry } from "./arguments.ts";
 
 export interface Wanted {
   readonly entries: readonly Entry[];
@@ -18,21 +19,49 @@ export const isRecipe = (file: string): boolean => file.toLowerCase().endsWith("
 const MAX_RECIPE_BYTES = 4 << 20;
 
 /**
- * @param recipe path of a recipe, when one is given in place of -t.
+ * @param recipe path of a recipe, when one is given in place of -t or --preset.
  * @throws ParamError, LatheError (usage), EngineError.
  */
 export function wantedEntries(
   command: string,
-  typed: readonly TypedEntry[],
+  args: Pick<Arguments, "entries" | "text">,
   recipe: string | null,
   catalog: readonly CatalogEntry[],
 ): Wanted {
+  const typed = args.entries;
+  const preset = args.text("preset");
+  if (preset !== null) {
+    const other = recipe === null ? (typed.length > 0 ? "-t" : null) : `the recipe ${recipe}`;
+    if (other !== null) throw usageErrors.presetAndOther(preset, other);
+    return { entries: presetEntries(preset, args.text("target"), catalog), data: null };
+  }
+  if (args.text("target") !== null) throw usageErrors.targetWithoutPreset();
   if (recipe === null) {
     if (typed.length === 0) throw usageErrors.nothingToApply(command);
     return { entries: typed.map((entry) => typedEntry(entry, catalog)), data: null };
   }
   if (typed.length > 0) throw usageErrors.recipeAndTechniques(recipe);
   return readRecipe(recipe, readText(recipe), catalog);
+}
+
+function presetEntries(
+  id: string,
+  target: string | null,
+  catalog: readonly CatalogEntry[],
+): readonly Entry[] {
+  const runtime = target !== null && isTarget(target) ? target : "onnxruntime";
+  const presets = presetsFor(runtime);
+  const preset = presets.find((one) => one.id === id);
+  if (!preset)
+    throw usageErrors.presetNotFor(
+      id,
+      runtime,
+      presets.map((one) => one.id),
+    );
+  return preset.entries.map(({ transform, params }) => {
+    const technique = findTechnique(transform, catalog);
+    return { transform, params: readParams(technique.id, technique.params, params) };
+  });
 }
 
 export function findTechnique(id: string, catalog: readonly CatalogEntry[]): CatalogEntry {

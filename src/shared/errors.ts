@@ -141,6 +141,27 @@ export const usageErrors = {
       where: command,
       hint: "Name a technique with -t ID (see `lathe list`), or give a recipe (*.lathe.json).",
     }),
+  presetAndOther: (preset: string, other: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `Both --preset ${preset} and ${other} are given.`,
+      where: "--preset",
+      hint: "Give one of them; `lathe list presets` shows a preset's techniques.",
+    }),
+  targetWithoutPreset: (): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: "--target is given without --preset.",
+      where: "--target",
+      hint: "With -t, the runtime is a parameter of the technique, for example -p target=tensorrt.",
+    }),
+  presetNotFor: (preset: string, target: string, known: readonly string[]): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `There is no preset "${preset}" for ${target}.`,
+      where: "--preset",
+      hint: `For ${target} there is: ${known.join(", ")}.`,
+    }),
   recipeAndTechniques: (path: string): LatheError =>
     new LatheError({
       code: "usage",

@@ -3,6 +3,8 @@ import { describe, it } from "node:test";
 import { paramsText, readRecipe, wantedEntries } from "../../src/cli/recipe.ts";
 import { LatheError } from "../../src/shared/errors.ts";
 import { choice, flag, number } from "../../src/shared/params.ts";
+import catalogJson from "../../src/shared/catalog.json" with { type: "json" };
+import { presetsFor, TARGETS } from "../../src/shared/presets.ts";
 import type { CatalogEntry } from "../../src/shared/protocol.ts";
 
 const technique = (id: string, params: CatalogEntry["params"]): CatalogEntry => ({
@@ -37,6 +39,10 @@ const typed = (id: string, ...pairs: string[]) => ({
   params: pairs.map((pair) => pair.split("=") as [string, string]),
   scope: [],
 });
+const given = (
+  entries: ReturnType<typeof typed>[],
+  options: Readonly<Record<string, string>> = {},
+): Parameters<typeof wantedEntries>[1] => ({ entries, text: (name) => options[name] ?? null });
 const text = (run: () => unknown): string => {
   try {
     run();
@@ -47,11 +53,47 @@ const text = (run: () => unknown): string => {
   return "no failure";
 };
 
+describe("presets", () => {
+  it("name techniques and parameters that exist, for every runtime", () => {
+    const catalog = catalogJson as unknown as readonly CatalogEntry[];
+    for (const { id: target } of TARGETS)
+      for (const { id } of presetsFor(target)) {
+        const { entries } = wantedEntries(
+          "apply",
+          given([], { preset: id, target }),
+          null,
+          catalog,
+        );
+        assert.ok(entries.length > 0, `${id} for ${target}`);
+      }
+    assert.equal(presetsFor("onnxruntime")[0]?.id, "int8");
+  });
+
+  it("stand alone, and know which runtime they are for", () => {
+    assert.match(
+      text(() =>
+        wantedEntries("apply", given([], { preset: "small", target: "web" }), null, CATALOG),
+      ),
+      /no preset "small" for web.*half, llm-4bit/,
+    );
+    assert.match(
+      text(() =>
+        wantedEntries("apply", given([typed("graph.clean")], { preset: "half" }), null, CATALOG),
+      ),
+      /Both --preset half and -t/,
+    );
+    assert.match(
+      text(() => wantedEntries("apply", given([], { target: "web" }), null, CATALOG)),
+      /--target is given without --preset/,
+    );
+  });
+});
+
 describe("typed entries", () => {
   it("get the schema's types and all defaults", () => {
     const { entries } = wantedEntries(
       "apply",
-      [typed("quantize.weightOnly", "bits=8", "symmetric=true"), typed("graph.clean")],
+      given([typed("quantize.weightOnly", "bits=8", "symmetric=true"), typed("graph.clean")]),
       null,
       CATALOG,
     );
@@ -64,7 +106,7 @@ describe("typed entries", () => {
 
   it("are refused by name", () => {
     const wanted = (entry: ReturnType<typeof typed>) => () =>
-      wantedEntries("plan", [entry], null, CATALOG);
+      wantedEntries("plan", given([entry]), null, CATALOG);
     assert.equal(
       text(wanted(typed("quantise.weightonly"))),
       'param: There is no technique "quantise.weightonly". Did you mean "quantize.weightOnly"? Known: quantize.weightOnly, graph.clean.',
@@ -86,15 +128,15 @@ describe("typed entries", () => {
       'param: graph.clean has no parameter "deep". graph.clean takes no parameters.',
     );
     assert.match(
-      text(() => wantedEntries("plan", [], null, CATALOG)),
+      text(() => wantedEntries("plan", given([]), null, CATALOG)),
       /^usage: `lathe plan` was not told/,
     );
     assert.match(
-      text(() => wantedEntries("plan", [typed("graph.clean")], "r.lathe.json", CATALOG)),
+      text(() => wantedEntries("plan", given([typed("graph.clean")]), "r.lathe.json", CATALOG)),
       /^usage: Both the recipe r\.lathe\.json and -t are given\./,
     );
     assert.match(
-      text(() => wantedEntries("plan", [], "absent.lathe.json", CATALOG)),
+      text(() => wantedEntries("plan", given([]), "absent.lathe.json", CATALOG)),
       /^engine: absent\.lathe\.json does not exist\./,
     );
   });

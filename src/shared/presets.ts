@@ -1,0 +1,156 @@
+/**
+ * Ready recipes for quantizing, by the runtime the result is for. A preset is a list of entries and
+ * nothing else: whoever applies one gets a recipe that can be read and edited.
+ */
+import type { Entry, ParamValues } from "./doc.ts";
+
+export const TARGETS = [
+  {
+    id: "onnxruntime",
+    title: "onnxruntime on a CPU",
+    note: "Accuracy and speed are measured on this machine.",
+  },
+  {
+    id: "openvino",
+    title: "OpenVINO",
+    note: "Standard operators only. Accuracy is simulated, speed not measured.",
+  },
+  {
+    id: "tensorrt",
+    title: "TensorRT",
+    note: "Symmetric int8 with float biases. Accuracy is simulated, speed not measured.",
+  },
+  {
+    id: "qnn",
+    title: "QNN",
+    note: "Half precision only: its integer form needs every operator rounded. Speed not measured.",
+  },
+  {
+    id: "coreml",
+    title: "Core ML",
+    note: "Half precision only: integer activations are unproven there. Speed not measured.",
+  },
+  {
+    id: "web",
+    title: "WebGPU and the web",
+    note: "No integer activations on the GPU. Accuracy is simulated, speed not measured.",
+  },
+] as const;
+export type TargetId = (typeof TARGETS)[number]["id"];
+
+export interface Preset {
+  readonly id: PresetId;
+  readonly title: string;
+  /** What it gives and what it costs, one line. */
+  readonly detail: string;
+  readonly data: "none" | "required";
+  /** For the result's name beside the input: `model.<suffix>.onnx`. */
+  readonly suffix: string;
+  readonly entries: readonly Entry[];
+}
+export type PresetId = "int8" | "int8-no-data" | "small" | "llm-4bit" | "half";
+export const PRESET_IDS: readonly PresetId[] = [
+  "int8",
+  "int8-no-data",
+  "small",
+  "llm-4bit",
+  "half",
+];
+
+const entry = (transform: string, params: ParamValues = {}): Entry => ({ transform, params });
+
+/**
+ * Channels more than this out of balance (factors of 4 and more) are equalized first. In a net whose
+ * channels differ by up to 2^5 one range per tensor keeps a quarter of the accuracy; ordinary nets
+ * are within it and stay as they are.
+ */
+const EQUALIZE_OCTAVES = 2;
+const calibrated = (target: string, bits: number): readonly Entry[] => [
+  entry("graph.foldBatchNorm"),
+  entry("quantize.equalize", { least: EQUALIZE_OCTAVES }),
+  entry("quantize.static", { target, bits }),
+];
+/** Blocks of weights in standard operators, which need operator set 21. */
+const standardBlocks = (bits: number): readonly Entry[] => [
+  entry("graph.upgradeOpset", { target: 21 }),
+  entry("quantize.weightOnly", { bits, format: "dequantizelinear" }),
+];
+
+const INT8: Omit<Preset, "entries"> = {
+  id: "int8",
+  title: "Fast INT8 (static)",
+  detail: "Smaller and faster: weights and activations in 8 bit. Needs calibration data.",
+  data: "required",
+  suffix: "int8",
+};
+const NO_DATA: Omit<Preset, "entries"> = {
+  id: "int8-no-data",
+  title: "INT8 without data",
+  detail: "Matrix products and LSTMs in 8 bit; convolutions stay float.",
+  data: "none",
+  suffix: "dyn",
+};
+const SMALL: Omit<Preset, "entries"> = {
+  id: "small",
+  title: "Small, same speed (4-bit storage)",
+  detail: "Half the bytes of Fast INT8 at its speed; costs accuracy. Needs calibration data.",
+  data: "required",
+  suffix: "w4a8",
+};
+const LLM: Omit<Preset, "entries"> = {
+  id: "llm-4bit",
+  title: "LLM 4-bit",
+  detail: "Matrix products in 4 bit, blocks of 32; faster for one token at a time.",
+  data: "none",
+  suffix: "w4",
+};
+const HALF: Omit<Preset, "entries"> = {
+  id: "half",
+  title: "Half precision",
+  detail: "Weights as float16: half the bytes, hardly any loss.",
+  data: "none",
+  suffix: "fp16",
+};
+const half = (): Preset => ({ ...HALF, entries: [entry("quantize.float16")] });
+
+/** What a runtime can be given, best first. */
+export function presetsFor(target: TargetId): readonly Preset[] {
+  switch (target) {
+    case "onnxruntime":
+      return [
+        { ...INT8, entries: calibrated(target, 8) },
+        { ...NO_DATA, entries: [entry("quantize.dynamic")] },
+        { ...SMALL, entries: calibrated(target, 4) },
+        {
+          ...LLM,
+          entries: [
+            entry("graph.clean"),
+            entry("quantize.weightOnly", { bits: 4, block: 32, embedding: "8" }),
+          ],
+        },
+        half(),
+      ];
+    case "openvino":
+      return [
+        { ...INT8, entries: calibrated(target, 8) },
+        { ...NO_DATA, entries: standardBlocks(8) },
+        { ...LLM, entries: standardBlocks(4) },
+        half(),
+      ];
+    case "tensorrt":
+      return [{ ...INT8, entries: calibrated(target, 8) }, half()];
+    case "web":
+      return [
+        half(),
+        {
+          ...LLM,
+          entries: [entry("graph.clean"), entry("quantize.weightOnly", { bits: 4, block: 32 })],
+        },
+      ];
+    case "qnn":
+    case "coreml":
+      return [half()];
+  }
+}
+
+export const isTarget = (id: string): id is TargetId => TARGETS.some((target) => target.id === id);
