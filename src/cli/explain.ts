@@ -65,7 +65,7 @@ async function afterOf(
       );
     return context.client.open(second);
   }
-  const { entries } = wantedEntries("explain", args.entries, second, context.catalog);
+  const { entries } = wantedEntries("explain", args, second, context.catalog);
   return { ...before, recipe: entries };
 }
 
