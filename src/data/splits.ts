@@ -26,6 +26,18 @@ export const searchSpan = (count: number, limit: number | null): SampleSpan => {
   return { from, to: Math.min(count, limit === null ? count : from + limit) };
 };
 
+/**
+ * Of data that sets nothing aside, the first quarter is searched on and the rest reported on.
+ */
+export const firstQuarter = (count: number, limit: number | null): SampleSpan => {
+  const end = count < MIN_SPLIT ? count : Math.floor(count / 4);
+  return { from: 0, to: limit === null ? end : Math.min(end, limit) };
+};
+export const afterFirstQuarter = (count: number, limit: number | null): SampleSpan => {
+  const from = count < MIN_SPLIT ? 0 : Math.floor(count / 4);
+  return { from, to: limit === null ? count : Math.min(count, from + limit) };
+};
+
 /** Whether search and calibration samples differ. */
 export const isSplit = (count: number): boolean => count >= MIN_SPLIT;
 

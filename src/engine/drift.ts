@@ -1,8 +1,16 @@
 /** How far changed models are from the one they were made from, on the search split. */
 import type { Drift } from "../core/analyzer.ts";
 import type { Model } from "../core/model.ts";
+import type { Split } from "../data/dataset.ts";
 import { openData } from "../data/open.ts";
-import { hasCalibration, searchSpan, type SampleSpan } from "../data/splits.ts";
+import {
+  afterFirstQuarter,
+  firstQuarter,
+  hasCalibration,
+  isSplit,
+  searchSpan,
+  type SampleSpan,
+} from "../data/splits.ts";
 import type { Doc, Entry } from "../shared/doc.ts";
 import type { Task } from "../shared/task.ts";
 import {
@@ -30,6 +38,8 @@ export interface DriftMeter {
   readonly data: string;
   /** In words, the samples. */
   readonly evidence: string;
+  /** Evaluation samples that are not searched on, at most so many; null is all. */
+  reportSpan(most: number | null): SampleSpan | null;
   of(entries: readonly Entry[], task: Task): Promise<Drift>;
   ofModel(model: Model, task: Task): Promise<Drift>;
   release(): Promise<void>;
@@ -40,13 +50,14 @@ export async function openDrift(scene: DriftScene, task: Task): Promise<DriftMet
   const { env, doc, data, limit, threads } = scene;
   const file = await env.fileFor(doc, task);
   const split = hasCalibration(data) ? "calibration" : "evaluation";
-  const range = await rangeOf(file, data, split, limit);
+  const count = await countOf(file, data, split);
+  const range = split === "calibration" ? searchSpan(count, limit) : firstQuarter(count, limit);
   const options = { range, threads, split } as const;
   const reference: Reference = await openReference(file, data, options, task);
   const evidence =
     split === "calibration"
-      ? `${reference.samples} samples of ${data} that calibration does not use`
-      : `${reference.samples} samples of ${data}, which sets none aside for calibration`;
+      ? `${reference.samples} samples of ${data} that calibration ${isSplit(count) ? "does not use" : "uses too, as there are so few"}`
+      : `the first ${reference.samples} samples of ${data}, which sets none aside for calibration`;
   const ofModel = (model: Model, share: Task): Promise<Drift> =>
     modelFile(
       env,
@@ -58,24 +69,22 @@ export async function openDrift(scene: DriftScene, task: Task): Promise<DriftMet
   return {
     data,
     evidence,
+    reportSpan: (most) =>
+      split === "calibration"
+        ? most === null
+          ? null
+          : { from: 0, to: most }
+        : afterFirstQuarter(count, most),
     ofModel,
     of: async (entries, share) => ofModel(await variantOf(env, doc, entries, share), share),
     release: () => reference.release(),
   };
 }
 
-async function rangeOf(
-  file: string,
-  data: string,
-  split: "calibration" | "evaluation",
-  limit: number | null,
-): Promise<SampleSpan> {
+async function countOf(file: string, data: string, split: Split): Promise<number> {
   const session = await createSession(file, { threads: 1, optimization: "disabled" });
   try {
-    const { count } = await openData(data, session, split);
-    return split === "calibration"
-      ? searchSpan(count, limit)
-      : { from: 0, to: Math.min(count, limit ?? count) };
+    return (await openData(data, session, split)).count;
   } finally {
     await session.release();
   }

@@ -9,7 +9,7 @@ import {
   type Combination,
   type Front,
 } from "./front.ts";
-import type { Layer, Way } from "./menu.ts";
+import type { Alternative, Layer, Way } from "./menu.ts";
 
 export interface Candidate {
   readonly label: string;
@@ -29,6 +29,7 @@ export interface CandidateScene {
   }[];
   readonly layers: readonly Layer[];
   readonly damages: Damages;
+  readonly alternatives: readonly Alternative[];
 }
 
 /** Predicted damages that are tried, as multiples of what is hoped to be bearable. */
@@ -82,7 +83,30 @@ export function candidatesFor(
       },
     ];
   });
-  return { candidates, front };
+  return { candidates: [...candidates, ...afterwards(scene, candidates)], front };
+}
+
+/** Each alternative by itself and before the way that saves most of what all layers can bear. */
+function afterwards(scene: CandidateScene, candidates: readonly Candidate[]): readonly Candidate[] {
+  const [first] = scene.ways;
+  const whole =
+    candidates.find(({ picks }) =>
+      picks.every((option) => option === null || option.way === first?.way),
+    ) ?? null;
+  return scene.alternatives.flatMap(({ label, entries }): readonly Candidate[] => {
+    const none = scene.layers.map(() => null);
+    const of = (picks: Picks, text: string, savedBytes: number): Candidate => ({
+      label: text,
+      entries: assemble([...scene.before, ...entries], scene.ways, picks),
+      picks,
+      predicted: NaN,
+      savedBytes,
+    });
+    return [
+      of(none, label, 0),
+      ...(whole ? [of(whole.picks, `${label}, ${whole.label}`, whole.savedBytes)] : []),
+    ];
+  });
 }
 
 /** A way that saves less than this share of what a configuration saves is not worth a line of the recipe. */

@@ -55,6 +55,8 @@ function worst(layers: readonly LayerCause[]): readonly string[] {
 
 /** How far below what its own error explains a layer's output must be, in dB, to be called cascaded. */
 const CASCADED_DB = 6;
+/** Share of the damage below which a layer does little by itself. */
+const LITTLE = 0.1;
 
 function growth(layers: readonly LayerCause[], total: number | null): readonly string[] {
   const out: string[] = [];
@@ -73,7 +75,7 @@ function growth(layers: readonly LayerCause[], total: number | null): readonly s
   const [first] = layers;
   if (lowest && first && lowest.cascadedDb !== null && lowest.name !== first.name)
     out.push(
-      `Along the graph the signal is worst after ${lowest.name} (${db(lowest.cascadedDb)}), with the errors of the layers before it${lowest.alone.sqnrDb > lowest.cascadedDb + CASCADED_DB ? "; by itself it does little harm" : ""}.`,
+      `Along the graph the signal is worst after ${lowest.name} (${db(lowest.cascadedDb)}), with the errors of the layers before it${lowest.share < LITTLE && lowest.alone.sqnrDb > lowest.cascadedDb + CASCADED_DB ? "; by itself it does little harm" : ""}.`,
     );
   return out;
 }

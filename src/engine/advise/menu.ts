@@ -68,6 +68,26 @@ function entryOf(transform: string, params: ParamValues): Entry | null {
 export const preparations = (): readonly Entry[] =>
   PREPARATIONS.flatMap((id) => entryOf(id, {}) ?? []);
 
+/** Something done to the whole model before layers are stored in another way. */
+export interface Alternative {
+  readonly label: string;
+  readonly entries: readonly Entry[];
+}
+
+/** @param shrink whether removing channels is worth it: for speed, or for sizes below 8 bit. */
+export const alternatives = (model: Model, shrink: boolean): readonly Alternative[] =>
+  [
+    { label: "equalized", entry: entryOf("quantize.equalize", {}) },
+    ...(shrink
+      ? [0.125, 0.25].map((amount) => ({
+          label: `${100 * amount} % of channels removed`,
+          entry: entryOf("prune.channels", { amount }),
+        }))
+      : []),
+  ].flatMap(({ label, entry }) =>
+    entry && planEntry(model, entry).plan.units.length > 0 ? [{ label, entries: [entry] }] : [],
+  );
+
 /** Ways that change at least one layer of the model. */
 export function waysFor(
   model: Model,

@@ -12,7 +12,6 @@ import type { Doc, Entry } from "../../shared/doc.ts";
 import { engineErrors, LatheError, usageErrors } from "../../shared/errors.ts";
 import type {
   Answer,
-  BenchResult,
   Considered,
   Jobs,
   OptimizeGoal,
@@ -26,20 +25,13 @@ import { save, type JobTools } from "../jobs.ts";
 import { breathe } from "../saveWrite.ts";
 import { candidatesFor, type Candidate } from "./candidates.ts";
 import { damageOf, measureDamages } from "./damage.ts";
-import { layersOf, preparations, waysFor, type Layer } from "./menu.ts";
+import { alternatives, layersOf, preparations, waysFor, type Layer } from "./menu.ts";
+import { DEFAULT_DROP, firstThatHolds, point, type Chosen } from "./hold.ts";
 import { say } from "./optimizeText.ts";
+import { inOrder, type Measured } from "./order.ts";
 import { openTrial, type Trial } from "./trial.ts";
 
-/** What is hoped for when only a size or speed is asked. */
-const DEFAULT_DROP = 0.01;
-/** Divergence on the search split up to which a candidate is tried on the report split, per unit of drop. */
-const HOPE = { points: 3, relative: 1.5 } as const;
-/** Results measured on the report split; each look at it costs a little of its honesty. */
-const MAX_REPORTED = 6;
 const QUICK_RUNS = 20;
-const FINAL_RUNS = 60;
-/** A candidate whose time is above this is called slower: below it is noise. */
-const SLOWER = 1.05;
 /** A preparation that moves outputs more than this did not keep them. */
 const ROUNDING = 1e-4;
 
@@ -87,21 +79,6 @@ interface Scene {
   readonly trial: Trial;
 }
 
-/** A candidate with what the search split and a few runs say of it. */
-interface Measured extends Candidate {
-  readonly sizeBytes: number;
-  readonly kl: number | null;
-  readonly sqnrDb: number;
-  readonly damage: number;
-  readonly latency: BenchResult;
-}
-
-interface Chosen {
-  readonly candidate: Measured;
-  readonly quality: PairedQuality | null;
-  readonly latency: BenchResult;
-}
-
 interface Found {
   readonly chosen: Chosen | null;
   readonly considered: readonly Considered[];
@@ -129,7 +106,13 @@ async function search(scene: Scene, task: Task): Promise<Found> {
   const wanted = wantedSize(goal, trial.sizeBefore);
   const bearable = goal.maxDrop ?? DEFAULT_DROP;
   const { candidates, front } = candidatesFor(
-    { before, ways, layers, damages },
+    {
+      before,
+      ways,
+      layers,
+      damages,
+      alternatives: alternatives(model, goal.faster || wanted !== null),
+    },
     bearable,
     wanted === null ? null : trial.sizeBefore - wanted,
   );
@@ -154,7 +137,14 @@ async function search(scene: Scene, task: Task): Promise<Found> {
   const order = inOrder(measured, goal, wanted);
   for (const { one, reason } of order.out) note(one, "rejected", reason);
   reasons.push(...order.reasons, ...failed);
-  const chosen = await firstThatHolds(scene, order.tries, note, reasons, part(task, 0.8, 0.92));
+  const chosen = await firstThatHolds(
+    trial,
+    goal,
+    order.tries,
+    note,
+    reasons,
+    part(task, 0.8, 0.92),
+  );
   return { chosen, considered: [...points.values()], layers, reasons };
 }
 
@@ -224,151 +214,6 @@ async function measureAll(
   }
   return { measured, failed };
 }
-
-const isSlower = ({ ratio, ratioLow }: BenchResult): boolean =>
-  (ratio ?? 1) > SLOWER && (ratioLow ?? 1) > 1;
-const isFaster = ({ ratioHigh }: BenchResult): boolean => ratioHigh !== null && ratioHigh < 1;
-
-/** Sizes within 5 % count as equal, and times within 20 %: no one gives quality away for them. */
-const classOf = (value: number, width: number): number =>
-  Math.round(Math.log(value) / Math.log(width));
-const sizeClass = ({ sizeBytes }: Measured): number => classOf(sizeBytes, 1.05);
-const timeClass = ({ latency }: Measured): number => classOf(latency.ratio ?? 1, 1.2);
-
-/** Which to try on the report split, best first; and why the others are out. */
-function inOrder(
-  measured: readonly Measured[],
-  goal: OptimizeGoal,
-  wanted: number | null,
-): {
-  readonly tries: readonly Measured[];
-  readonly out: readonly { readonly one: Measured; readonly reason: string }[];
-  readonly reasons: readonly string[];
-} {
-  const out: { one: Measured; reason: string }[] = [];
-  const fits = measured.filter((one) => {
-    const reason =
-      wanted !== null && one.sizeBytes > wanted
-        ? say.tooLarge(one.sizeBytes, wanted)
-        : goal.faster && !isFaster(one.latency)
-          ? say.notFaster(one.latency)
-          : null;
-    if (reason !== null) out.push({ one, reason });
-    return reason === null;
-  });
-  const smallest = Math.min(...measured.map(({ sizeBytes }) => sizeBytes));
-  const reasons = wanted !== null && smallest > wanted ? [say.unreachable(wanted, smallest)] : [];
-  const byDamage = (a: Measured, b: Measured): number => a.damage - b.damage;
-  const bySize = (a: Measured, b: Measured): number =>
-    sizeClass(a) - sizeClass(b) || timeClass(a) - timeClass(b) || byDamage(a, b);
-  const byTime = (a: Measured, b: Measured): number =>
-    (a.latency.ratio ?? 1) - (b.latency.ratio ?? 1);
-  const order = goal.faster ? byTime : wanted === null ? bySize : byDamage;
-  // Slower ones last: they are offered only when nothing else is, and it is said.
-  const tries = fits.sort(
-    (a, b) => Number(isSlower(a.latency)) - Number(isSlower(b.latency)) || order(a, b),
-  );
-  return { tries, out, reasons };
-}
-
-/** After a failure a candidate must be this much gentler to be worth another look. */
-const GENTLER = 0.7;
-
-async function firstThatHolds(
-  { trial, goal }: Scene,
-  tries: readonly Measured[],
-  note: (
-    one: Measured,
-    state: Considered["state"],
-    reason: string,
-    quality?: PairedQuality | null,
-  ) => void,
-  reasons: string[],
-  task: Task,
-): Promise<Chosen | null> {
-  const limit = goal.maxDrop ?? (goal.faster ? DEFAULT_DROP : null);
-  let gentlest = Infinity;
-  let looks = 0;
-  let slower: Chosen | null = null;
-  let unit: "points" | "relative" = "points";
-  for (const [i, one] of tries.entries()) {
-    if (looks >= MAX_REPORTED) break;
-    await breathe(task);
-    if (limit !== null && one.damage > limit * HOPE[unit]) {
-      note(one, "rejected", say.tooFar(one));
-      continue;
-    }
-    if (one.damage > gentlest * GENTLER) {
-      note(one, "rejected", "it moves the outputs as far as one that did not hold");
-      continue;
-    }
-    task.progress(i / tries.length, `measuring ${one.label}`);
-    looks++;
-    const quality = await trial.qualityOf(
-      one.entries,
-      part(task, i / tries.length, (i + 1) / tries.length),
-    );
-    if (quality === null && limit !== null && goal.maxDrop !== null) throw noLabels(trial);
-    if (quality) unit = quality.dropUnit;
-    if (quality && limit !== null && !(quality.dropHigh <= limit)) {
-      gentlest = Math.min(gentlest, one.damage);
-      const reason = say.notShown(quality, limit);
-      note(one, "rejected", reason, quality);
-      reasons.push(`${one.label}: ${reason}`);
-      continue;
-    }
-    const latency = await trial.latencyOf(one.entries, FINAL_RUNS, task);
-    if (goal.faster && !isFaster(latency)) {
-      note({ ...one, latency }, "rejected", say.notFaster(latency), quality);
-      reasons.push(`${one.label}: ${say.notFaster(latency)}`);
-      continue;
-    }
-    const chosen: Measured = { ...one, latency };
-    if (isSlower(latency) && slower === null) {
-      // Offered only when nothing else holds, and then as what it is.
-      note(chosen, "rejected", say.slower(latency), quality);
-      slower = { candidate: chosen, quality, latency };
-      continue;
-    }
-    note(one, "chosen", say.chosen(chosen, quality, trial.sizeBefore, limit), quality);
-    reasons.push(say.chosen(chosen, quality, trial.sizeBefore, limit), ...say.speed(latency));
-    return { candidate: chosen, quality, latency };
-  }
-  if (slower !== null) {
-    const { candidate, quality, latency } = slower;
-    note(candidate, "chosen", say.chosen(candidate, quality, trial.sizeBefore, limit), quality);
-    reasons.push(say.chosen(candidate, quality, trial.sizeBefore, limit), ...say.speed(latency));
-    return slower;
-  }
-  reasons.push(say.nothingHolds(limit, looks));
-  return null;
-}
-
-const noLabels = (trial: Trial): LatheError =>
-  usageErrors.usage(
-    `A drop cannot be measured: ${trial.meter.data} has no labels or expected outputs.`,
-    'Add "labels" or "outputs" to the data, or ask for --target-size only.',
-  );
-
-const point = (
-  one: Measured,
-  state: Considered["state"],
-  reason: string,
-  quality: PairedQuality | null,
-): Considered => ({
-  label: one.label,
-  entries: one.entries,
-  sizeBytes: one.sizeBytes,
-  kl: one.kl,
-  sqnrDb: one.sqnrDb,
-  predictedKl: one.kl === null || !Number.isFinite(one.predicted) ? null : one.predicted,
-  latencyRatio: one.latency.ratio,
-  drop: quality?.drop ?? null,
-  dropLow: quality?.dropLow ?? null,
-  dropHigh: quality?.dropHigh ?? null,
-  state,
-  reason,
-});
 
 function nothing({ trial, data, doc }: Scene, found: Found): OptimizeResult {
   return {

@@ -51,7 +51,7 @@ export async function openTrial(scene: TrialScene, task: Task): Promise<Trial> {
   const fileOf = (entries: readonly Entry[], share: Task): Promise<string> =>
     env.fileFor(docOf(entries), quiet(share));
   const options = {
-    range: limit === null ? null : { from: 0, to: limit },
+    range: meter.reportSpan(limit),
     threads,
     split: "evaluation",
     metricOutputsOnly: true,
