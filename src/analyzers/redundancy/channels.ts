@@ -25,6 +25,7 @@ import {
 import { scopeOf } from "../../core/scope.ts";
 import { inferShapes } from "../../core/shapeInference.ts";
 import { valueAt, type ChannelRange, type Gram, type Need } from "../../core/statistics.ts";
+import { plural } from "../../shared/format.ts";
 import { number } from "../../shared/params.ts";
 import type { Metric, ReportRow, Skip } from "../../shared/report.ts";
 
@@ -286,19 +287,19 @@ function findings(rows: readonly Row[]): string[] {
       .slice(0, NAMED)
       .map((row) => `${row.name} ${count(row)} of ${row.channels}`);
     const more = worst.length > NAMED ? `, and ${worst.length - NAMED} more layers` : "";
-    out.push(`${total} channels ${what}: ${named.join(", ")}${more}. ${next}`);
+    out.push(`${what}: ${plural(total, "channel")} (${named.join(", ")}${more}). ${next}`);
   };
   const prune = "prune.channels takes out such channels first.";
-  say((row) => row.zero, "have only zero weights", prune);
+  say((row) => row.zero, "Only zero weights", prune);
   const samples = Math.max(0, ...rows.map((row) => row.samples));
-  say((row) => row.dead ?? 0, `are zero on all ${samples} samples`, prune);
-  say((row) => row.constant ?? 0, `are constant on all ${samples} samples`, prune);
-  say((row) => row.correlated ?? 0, "follow another channel of their layer", prune);
-  say((row) => row.similar ?? 0, "have nearly the weights of another", prune);
+  say((row) => row.dead ?? 0, `Zero on all ${samples} samples`, prune);
+  say((row) => row.constant ?? 0, `Constant on all ${samples} samples`, prune);
+  say((row) => row.correlated ?? 0, "Following another channel of the layer", prune);
+  say((row) => row.similar ?? 0, "Nearly the weights of another", prune);
   const sparse = rows.filter((row) => row.sparsity >= 0.2).length;
   if (sparse > 0)
     out.push(
-      `${sparse} layers have 20 % zero weights or more. Zeros make nothing faster here; only whole channels do.`,
+      `20 % zero weights or more: ${plural(sparse, "layer")}. Zeros make nothing faster here; only whole channels do.`,
     );
   if (out.length === 0) out.push("No channel is dead, constant or nearly a copy of another.");
   return out;

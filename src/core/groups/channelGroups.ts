@@ -6,6 +6,7 @@
  *
  * Fang et al. 2023, DepGraph: Towards Any Structural Pruning (arXiv:2301.12900).
  */
+import { isLinearOp } from "../linearLayer.ts";
 import { nodeLabel, type GraphNode, type Model } from "../model.ts";
 import type { Skip } from "../../shared/report.ts";
 import { traceChannels } from "./trace.ts";
@@ -74,6 +75,13 @@ export function findChannelGroups(model: Model): ChannelGroups {
   const skipped: Skip[] = [];
   for (const node of tracer.computed)
     skipped.push({ name: nodeLabel(tracer.graph.path, node), reason: "its weight is computed" });
+  for (const { path, nodes } of model.graphs.values())
+    for (const node of nodes)
+      if (path.length > 0 && isLinearOp(node))
+        skipped.push({
+          name: nodeLabel(path, node),
+          reason: "it is inside a subgraph, where channels are not followed",
+        });
   const names = new Map<string, number>();
   for (const role of tracer.roles) {
     if (role.kind !== "producer") continue;

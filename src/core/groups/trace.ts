@@ -68,7 +68,7 @@ function pinSharedTensors(t: Tracer): void {
     if (model.irVersion >= 4 && graph.inputs.includes(tensor.name) && !traced.source.node)
       t.pin(
         tensor.name,
-        `"${tensor.name}" is also a graph input, so a caller may replace it (graph.clean can fix it)`,
+        "a weight is also a graph input, so a caller may replace it (graph.clean can fix it)",
       );
     if (tensor.dtype.bits < 8 || tensor.dtype.kind === "string")
       t.pin(traced.name, `"${traced.name}" holds packed ${tensor.dtype.name} values`);

@@ -33,7 +33,7 @@ import type { Unit } from "../../core/plan.ts";
 import { defineTransform, type Transaction } from "../../core/plugin.ts";
 import { normSites, reestimate } from "../../core/repair/batchNorm.ts";
 import { obsRemoval } from "../../kernels/prune/obs.ts";
-import { formatCount } from "../../shared/format.ts";
+import { formatCompact } from "../../shared/format.ts";
 import { choice, number, type ParamsOf } from "../../shared/params.ts";
 import { exactSize, type Skip } from "../../shared/report.ts";
 import { groupWithKey, keepCount, MAX_RATIO, measure, ratioFor, shrunk } from "./lib/amounts.ts";
@@ -169,7 +169,7 @@ export default defineTransform({
         detail: `${group.atoms.length} → ${kept} ${unitWord(group)}${
           macs === null || macsAfter === null
             ? ""
-            : `, ${formatCount(macs)} → ${formatCount(macsAfter)} MACs`
+            : `, ${formatCompact(macs)} → ${formatCompact(macsAfter)} MACs`
         }`,
         group: { key, kept },
         norms: [],
@@ -197,8 +197,11 @@ export default defineTransform({
   },
 });
 
-const unitWord = ({ slices }: ChannelGroup): string =>
-  slices.some(({ indices }) => (indices[0]?.length ?? 1) > 1) ? "units of channels" : "channels";
+/** Channels that go one by one, or so many at once: the heads of an attention. */
+function unitWord({ producers }: ChannelGroup): string {
+  const each = producers[0]?.indices[0]?.length ?? 1;
+  return each === 1 ? "channels" : `units of ${each} channels`;
+}
 
 /** Why a group stays as it is, as far as a plan can know; null when it may shrink. */
 function refusal(

@@ -32,6 +32,13 @@ function depthwise(t: Tracer, node: GraphNode, from: Tags | null, to: Tags, each
   t.edits.push({ kind: "count", node, attr: "group", tags: from, per: 1 });
 }
 
+/** One number per channel that the node makes. */
+function bias(t: Tracer, node: GraphNode, made: Tags): void {
+  const tags = t.tags(input(node, 2), 0);
+  const wrong = tags ? "has another size" : "is computed (graph.clean may fold it)";
+  t.atoms.unify(tags, made, `the bias of ${at(t, node)} ${wrong}`);
+}
+
 /** W is [M, C/group, kernel…]. */
 const conv: Rule = (t, node) => {
   const [x, w, b] = [input(node, 0), input(node, 1), input(node, 2)];
@@ -44,7 +51,7 @@ const conv: Rule = (t, node) => {
     t.computed.push(node);
     return;
   }
-  if (b !== "") t.atoms.unify(t.tags(b, 0), made, `the bias of ${at(t, node)} has another size`);
+  if (b !== "") bias(t, node, made);
   if (group === 1) {
     t.atoms.unify(data, read, `${at(t, node)} reads channels that cannot go`);
     if (data) t.roles.push({ node, kind: "consumer", data: 0, weight: 1, axis: 1, tags: read });
@@ -82,7 +89,7 @@ const convTranspose: Rule = (t, node) => {
     unitePositions(t, read, read.length / group);
     made.forEach((tag, i) => t.atoms.union(each[i % each.length] ?? 0, tag));
   }
-  if (b !== "") t.atoms.unify(t.tags(b, 0), made, `the bias of ${at(t, node)} has another size`);
+  if (b !== "") bias(t, node, made);
   if (group === 1 || read.length > group) {
     if (data) t.roles.push({ node, kind: "consumer", data: 0, weight: 1, axis: 0, tags: read });
     t.roles.push({ node, kind: "producer", data: 0, weight: 1, axis: 1, tags: made });
