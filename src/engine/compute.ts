@@ -61,13 +61,25 @@ export function planEntry(model: Model, entry: Entry): PlannedEntry {
         ],
       },
     };
-  const plan = transform.plan(model, params);
+  const plan = explained(transform, transform.plan(model, params));
   const { scope } = entry;
   if (!scope) return { transform, params, plan };
   const units = plan.units.filter((unit) => matchesScope(unit.name, scope));
   if (units.length === 0 && plan.units.length > 0)
     throw paramErrors.nothingInScope(transform.meta.id, scope);
   return { transform, params, plan: { ...plan, units } };
+}
+
+/** A plan without units says why: a technique that finds nothing to look at has no unit to name. */
+function explained({ meta }: AnyTransform, plan: Plan): Plan {
+  if (plan.units.length > 0 || plan.skipped.length > 0) return plan;
+  const where = meta.ops === "any" ? "" : ` (it works on ${meta.ops.join(", ")})`;
+  return {
+    units: [],
+    skipped: [
+      { name: "the model", reason: `it holds nothing that ${meta.id} would change${where}` },
+    ],
+  };
 }
 
 /** What a technique works with while one entry is computed. */
