@@ -68,13 +68,12 @@ export const analysisFlows = [
       const page = await window.showPage(editor, "analysis");
       await page.locator(`[data-technique="${LAYERWISE}"]`).click();
       const run = page.locator("vscode-button[data-testid=analyze]:not([disabled])");
+      const candidate = page.getByRole("textbox", { name: "Technique" });
+      await candidate.fill("prune.magnitude sparsity=0.5");
       await run.click();
       const table = page.getByTestId("report-table").first();
       await table.waitFor();
-      const candidate = page.getByRole("combobox").first();
-      await candidate.click();
-      await window.screenshot("analysis-candidates");
-      await page.getByRole("option").nth(1).click();
+      await candidate.fill("prune.magnitude sparsity=0.9");
       await run.click();
       await page.getByTestId("heat-map").waitFor();
       await page.getByTestId("heat-map").scrollIntoViewIfNeeded();

@@ -16,6 +16,7 @@ export const dataFlows = [
       await window.screenshot("data-none");
       await editor.getByTestId("choose-data").click();
       await window.quickInput.getByText("dataset.json", { exact: true }).waitFor();
+      await sleep(300);
       await window.screenshot("data-pick");
       await window.pick(/A file \(dataset/);
       await window.typePath(path.join(folder, "data/dataset.json"));
@@ -23,7 +24,7 @@ export const dataFlows = [
       await editor.getByRole("img", { name: "Picture of sample 0" }).waitFor();
       await sleep(300);
       await window.screenshot("data-pictures");
-      assert.match(await editor.getByTestId("data-facts").innerText(), /top1/);
+      assert.match(await editor.getByTestId("data-facts").innerText(), /Top-1 accuracy/);
 
       // Remembered in a tab opened anew.
       await window.closeEditors();
@@ -47,7 +48,7 @@ export const dataFlows = [
     async run({ window }) {
       const editor = await window.open("data.onnx");
       await window.focusPage(editor);
-      await editor.locator("vscode-tab-header[data-page=data]").focus();
+      for (let n = 0; n < 3; n++) await window.page.keyboard.press("ArrowRight");
       await window.page.keyboard.press("Enter");
       await editor.getByTestId("choose-data").focus();
       await window.page.keyboard.press("Enter");
@@ -69,7 +70,6 @@ export const dataFlows = [
       await group.getByRole("button", { name: "File or folder: Browse…" }).click();
       await window.typePath(path.join(folder, "data/eval_x.npy"));
       const field = (name) => group.getByRole("textbox", { name });
-      await window.page.waitForFunction(() => true);
       await field("− mean").fill("100");
       await field("÷ std").fill("44");
       await group.getByRole("combobox", { name: "Layout" }).click();

@@ -1,1 +1,113 @@
-export const fileFlows = [];
+/** Commands on files that need data, "Optimize Model…", and comparison with what Git has. */
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { changeFile, runModel, sizeOf } from "./fixtures.mjs";
+
+/** Messages fade in; a picture taken earlier shows half of one. */
+const TOAST_FADES_MS = 400;
+
+const outputsOf = (folder, stem) =>
+  readdirSync(folder).filter((name) => new RegExp(`^${stem}\\.\\w+\\.onnx$`).test(name));
+
+/** The file that a command wrote: smaller where it should be, runs, names its data in its recipe. */
+async function checkOutput(folder, stem, { smaller }) {
+  const [output] = outputsOf(folder, stem);
+  assert.ok(output, `no output beside ${stem}.onnx`);
+  const [before, after] = [`${stem}.onnx`, output].map((name) => sizeOf(path.join(folder, name)));
+  if (smaller) assert.ok(after < before, `${before} → ${after} bytes`);
+  assert.ok((await runModel(path.join(folder, output))).length > 0);
+  const recipe = path.join(folder, `${output}.lathe.json`);
+  assert.ok(existsSync(recipe));
+  return JSON.parse(readFileSync(recipe, "utf8"));
+}
+
+export const fileFlows = [
+  {
+    name: "files: Quantize… with static scales asks for data and writes a file beside; Compare measures on it",
+    async run({ window, folder }) {
+      await window.menu("static.onnx", "Quantize Model…");
+      await window.pick("Quantize statically");
+      await window.quickInput.getByText("Use defaults").waitFor();
+      await sleep(300);
+      await window.screenshot("files-static-parameters");
+      await window.pick("Use defaults");
+      await window.quickInput.getByText("dataset.json", { exact: true }).first().waitFor();
+      await sleep(300);
+      await window.screenshot("files-data");
+      await window.pick("dataset.json");
+      const toast = window.toast(/static\.\w+\.onnx: .* → .*verified/);
+      await toast.waitFor();
+      await sleep(TOAST_FADES_MS);
+      await window.screenshot("files-static-done");
+      await checkOutput(folder, "static", { smaller: true });
+      await toast.getByText("Compare", { exact: true }).click();
+      const editor = await window.editor("lathe-diff [data-testid=sides]");
+      const diff = editor.locator("lathe-diff");
+      await diff.locator("[data-testid=measure]").click();
+      await diff.getByText("Top-1 accuracy").first().waitFor();
+      await diff.getByText("Top-1 accuracy").first().scrollIntoViewIfNeeded();
+      await sleep(300);
+      await window.screenshot("files-static-compare");
+    },
+  },
+  {
+    name: "files: Prune… offers to go on without data",
+    async run({ window, folder }) {
+      await window.menu("prune.onnx", "Prune Model…");
+      await window.pick("Remove channels");
+      await window.pick("Use defaults");
+      await window.quickInput.getByText("Without data").waitFor();
+      await sleep(300);
+      await window.screenshot("files-prune-data");
+      await window.pick("Without data");
+      await window.toast(/prune\.pruned\.onnx: .* → .*verified/).waitFor();
+      await sleep(TOAST_FADES_MS);
+      await window.screenshot("files-prune-done");
+      await checkOutput(folder, "prune", { smaller: true });
+    },
+  },
+  {
+    name: "files: Factorize… by keyboard, with data that is remembered the second time",
+    async run({ window, folder }) {
+      const { keyboard } = window.page;
+      await (await window.openMenu("factor.onnx", "Factorize Model…")).focus();
+      await keyboard.press("Enter");
+      await window.quickInput.getByText("Use defaults").waitFor();
+      await keyboard.press("Enter");
+      await window.quickInput.getByText("Without data").waitFor();
+      await keyboard.type("dataset.json");
+      await sleep(300);
+      await keyboard.press("Enter");
+      await window.toast(/factor(\.\w+)?\.onnx: (.* → .*verified|nothing to do)/).waitFor();
+      await sleep(TOAST_FADES_MS);
+      await window.screenshot("files-factor-done");
+      await window.palette("Notifications: Clear All Notifications");
+      await window.menu("factor.onnx", "Factorize Model…");
+      await window.pick("Use defaults");
+      await window.quickInput.getByText("used before").waitFor();
+      await sleep(300);
+      await window.screenshot("files-factor-again");
+      await keyboard.press("Escape");
+      assert.ok(outputsOf(folder, "factor").length <= 1);
+    },
+  },
+  {
+    name: "files: Compare with Committed Version shows what changed since",
+    async run({ window, folder }) {
+      changeFile(path.join(folder, "git.onnx"));
+      await window.open("git.onnx");
+      await window.page
+        .locator(".statusbar")
+        .getByText(/master/)
+        .first()
+        .waitFor();
+      await window.palette("Lathe: Compare with Committed Version");
+      const editor = await window.editor("lathe-diff [data-testid=sides]");
+      await editor.getByText("git.HEAD.onnx → This document now").waitFor();
+      await sleep(300);
+      await window.screenshot("git-committed");
+    },
+  },
+];

@@ -1,7 +1,7 @@
 /** The data a model is calibrated and measured with: chosen, checked against the model, and shown as it will see it. */
 import "@vscode-elements/elements/dist/vscode-button/index.js";
 import { html, nothing, type TemplateResult } from "lit";
-import { formatCount, formatNumber, formatShape } from "../../src/shared/format.ts";
+import { formatCount, formatNumber, formatShape, metricTitle } from "../../src/shared/format.ts";
 import type { DataPreview, DataSample } from "../../src/shared/protocol.ts";
 import { DatasetForm, datasetFormStyles } from "../parts/datasetForm.ts";
 import { failureView } from "../parts/failureView.ts";
@@ -106,7 +106,7 @@ class DataPage extends Page {
             value.metric === null
               ? nothing
               : html`<dt>${text.metric}</dt>
-                  <dd>${value.metric}</dd>`
+                  <dd>${metricTitle(value.metric)}</dd>`
           }
           <dt>${text.count}</dt>
           <dd>

@@ -8,11 +8,12 @@ export const optimizeStyles = css`
   }
   .layout {
     display: grid;
-    grid-template: minmax(0, 1fr) / 220px minmax(0, 1fr);
+    grid-template: minmax(0, 1fr) / 236px minmax(0, 1fr);
     height: 100%;
   }
   .side {
-    overflow-y: auto;
+    overflow: hidden auto;
+    overflow-wrap: anywhere;
     padding-bottom: 16px;
     border-inline-end: 1px solid var(--line);
     background: var(--vscode-sideBar-background, transparent);

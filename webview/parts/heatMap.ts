@@ -1,5 +1,6 @@
 /** Layers × runs: one metric of several reports of the same analyzer, side by side. */
 import type { Report, ReportRow, Metric } from "../../src/shared/report.ts";
+import { strings } from "../strings.ts";
 import type { HeldReport } from "./reportStore.ts";
 
 export interface HeatMap {
@@ -35,5 +36,6 @@ export function heatMapOf(runs: readonly HeldReport[], metric: string): HeatMap 
 const valuesOf = (report: Report, index: number): ReadonlyMap<string, number | null> =>
   new Map(report.rows.map(({ target, values }) => [target, values[index] ?? null]));
 
-/** What tells runs apart is in the brackets; a run with default parameters keeps its whole title. */
-const shortTitle = (title: string): string => /\((.*)\)$/.exec(title)?.[1] ?? title;
+/** What tells runs apart is in the brackets, where parameters are not the defaults. */
+const shortTitle = (title: string): string =>
+  /\((.*)\)$/.exec(title)?.[1] ?? strings.analysis.defaults;

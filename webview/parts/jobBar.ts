@@ -41,6 +41,7 @@ export const jobBarStyles = css`
   .job vscode-progress-bar {
     grid-column: 1;
     width: 100%;
+    background: var(--line);
   }
   .job vscode-button {
     grid-area: 1 / 2 / 3 / 3;

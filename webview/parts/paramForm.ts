@@ -109,6 +109,7 @@ function input(
   return html`<div class="row">
     <vscode-textfield
       .label=${range === "" ? param.title : `${param.title}, ${range}`}
+      class=${param.type}
       inputmode=${param.type === "text" ? "text" : "decimal"}
       ?invalid=${wrong}
       .value=${String(value)}
@@ -146,6 +147,9 @@ export const paramFormStyles = css`
   }
   .field vscode-textfield {
     width: 120px;
+  }
+  .field vscode-textfield.text {
+    width: min(100%, 320px);
   }
   .field vscode-single-select {
     width: min(100%, 220px);

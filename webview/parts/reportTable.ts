@@ -52,6 +52,12 @@ export function shading(
   };
 }
 
+/** Titles are words of sentences too; a heading begins with a capital. */
+export const capital = (title: string): string => title.slice(0, 1).toUpperCase() + title.slice(1);
+
+/** Most headings whole, and no column so wide that it drives the others out. */
+const widthOf = (title: string): number => Math.min(180, Math.max(84, 32 + 7.5 * title.length));
+
 export interface ReportTableOptions {
   readonly metrics: readonly Metric[];
   readonly rows: readonly ReportRow[];
@@ -79,8 +85,8 @@ export function reportTable(options: ReportTableOptions): TemplateResult {
       );
       return {
         id: metric.id,
-        title: metric.title,
-        width: "minmax(84px, 1fr)",
+        title: capital(metric.title),
+        width: `minmax(${widthOf(metric.title)}px, 1fr)`,
         align: "end",
         sortable: true,
         cell: (row) => figure(row.values[index] ?? null, metric, shade),

@@ -5,7 +5,7 @@ import "@vscode-elements/elements/dist/vscode-single-select/index.js";
 import { css, html, nothing, type ReactiveControllerHost, type TemplateResult } from "lit";
 import { heatMapOf } from "./heatMap.ts";
 import type { HeldReport } from "./reportStore.ts";
-import { reportTable, sortRows } from "./reportTable.ts";
+import { capital, reportTable, sortRows } from "./reportTable.ts";
 import { seriesChart } from "./seriesChart.ts";
 import { skipList } from "./skipList.ts";
 import type { TableSort } from "./virtualTable.ts";
@@ -83,10 +83,12 @@ export class ReportView {
           : html`<div class="row colour">
                 ${this.#choice(
                   text.colourBy,
-                  report.metrics.map(({ title }) => title),
-                  report.metrics[this.#metric]?.title ?? "",
+                  report.metrics.map(({ title }) => capital(title)),
+                  capital(report.metrics[this.#metric]?.title ?? ""),
                   (title) => {
-                    this.#metric = report.metrics.findIndex((metric) => metric.title === title);
+                    this.#metric = report.metrics.findIndex(
+                      (metric) => capital(metric.title) === title,
+                    );
                   },
                 )}
                 <vscode-button
@@ -171,6 +173,12 @@ export class ReportView {
 export const reportViewStyles = css`
   ul.findings li + li {
     margin-top: 4px;
+  }
+  ul.findings + p {
+    margin-top: 6px;
+  }
+  section[data-testid="overview-report"] vscode-button {
+    margin-top: 8px;
   }
   .row.colour,
   .row.runs {

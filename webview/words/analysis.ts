@@ -32,6 +32,8 @@ export const analysis = {
   colourBy: "Figure",
   showInGraph: "Colour the graph by it",
   heatMap: (runs: number): string => `Heat map: layers × ${runs} runs`,
+  /** Heading of a run with default parameters. */
+  defaults: "defaults",
   charts: "Charts",
   moreCharts: (count: number): string =>
     `${plural(count, "more chart")}: select a row of the table to see its own.`,

@@ -10,6 +10,7 @@
  * Lin 2016 (arXiv:1511.06393), eq. 1.
  */
 import { defineAnalyzer, type WeightError } from "../../core/analyzer.ts";
+import { plural } from "../../shared/format.ts";
 import { text } from "../../shared/params.ts";
 import type { Metric, ReportRow } from "../../shared/report.ts";
 
@@ -84,7 +85,7 @@ function findings(sorted: readonly WeightError[], candidate: string): readonly s
   const db = (value: number): string => `${value.toFixed(1)} dB`;
   const bad = sorted.filter(({ sqnrDb }) => (sqnrDb ?? 0) < median - NOTABLE_DB);
   return [
-    `${sorted.length} weights; the median SQNR is ${db(median)}, the lowest ${db(worst.sqnrDb)} (${worst.name}).`,
+    `${plural(sorted.length, "weight")}; the median SQNR is ${db(median)}, the lowest ${db(worst.sqnrDb)} (${worst.name}).`,
     ...(bad.length === 0
       ? []
       : [

@@ -24,7 +24,12 @@ export function describe(
 ): readonly string[] {
   const [first] = layers;
   if (!first) return [`${candidate} finds no layer to change in this model.`];
-  const whole = all === null ? [] : [`All ${layers.length} layers together: ${inWords(all)}.`];
+  const whole =
+    all === null
+      ? []
+      : [
+          `${layers.length === 1 ? "One layer" : `All ${layers.length} layers together`}: ${inWords(all)}.`,
+        ];
   return mode === "one" ? [...whole, ...alone(layers, all)] : [...whole, ...restored(layers, all)];
 }
 
@@ -38,6 +43,7 @@ function alone(layers: readonly MeasuredLayer[], all: Drift | null): readonly st
     ];
   const sum = kls.reduce((a, b) => a + b, 0);
   if (sum === 0) return ["No layer moves the outputs at all."];
+  if (layers.length === 1) return [];
   let covered = 0;
   let count = 0;
   while (count < MAX_NAMED && covered < MOST * sum) covered += kls[count++] ?? 0;
