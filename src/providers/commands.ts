@@ -8,7 +8,7 @@ import type { EngineHost } from "./engine.ts";
 import { commandOf, familiesOf, type CommandFamily } from "./families.ts";
 import { committed } from "./versions.ts";
 import { showFailure } from "./failures.ts";
-import { transformFiles, type FileActionOptions } from "./fileActions.ts";
+import { techniquesFor, transformFiles, type FileActionOptions } from "./fileActions.ts";
 import type { InspectorProvider } from "./inspector.ts";
 import type { ModelEditorProvider } from "./modelEditor.ts";
 import { optimizeFiles } from "./optimizeFiles.ts";
@@ -91,11 +91,10 @@ async function onEditor(
   const { editor } = options;
   const open = (uri instanceof vscode.Uri ? editor.find(uri) : null) ?? editor.active;
   if (open) {
-    const format = path.extname(open.document.path).slice(1).toLowerCase();
-    const technique = CATALOG.find((t) => t.family === family && t.formats.includes(format));
+    const [technique] = techniquesFor(family, [open.document.path]);
     if (!technique)
       throw usageErrors.usage(
-        `No technique of this kind works on .${format} files.`,
+        `No technique of this kind works on ${path.extname(open.document.path)} files.`,
         "See the Optimize page for those that do.",
       );
     await editor.show(open.document.uri, {

@@ -22,7 +22,10 @@ export interface FileActionOptions extends OutcomeOptions {
   readonly memory: DataMemory;
 }
 
-/** The catalogue's techniques of a family that can work on all these files. */
+/**
+ * The catalogue's techniques of a family that can work on all these files. Those that leave outputs
+ * as they are prepare for the others or tidy up, so they come last.
+ */
 export function techniquesFor(
   family: CommandFamily,
   files: readonly string[],
@@ -30,7 +33,7 @@ export function techniquesFor(
   const formats = new Set(files.map((file) => path.extname(file).slice(1).toLowerCase()));
   return CATALOG.filter(
     (entry) => entry.family === family && [...formats].every((f) => entry.formats.includes(f)),
-  );
+  ).sort((a, b) => Number(a.exact) - Number(b.exact));
 }
 
 export async function transformFiles(

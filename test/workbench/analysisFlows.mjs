@@ -68,6 +68,13 @@ export const analysisFlows = [
       const page = await window.showPage(editor, "analysis");
       await page.locator(`[data-technique="${LAYERWISE}"]`).click();
       const run = page.locator("vscode-button[data-testid=analyze]:not([disabled])");
+      // Chosen by the flow before, unless this one is run alone.
+      const choose = page.getByRole("button", { name: "Choose data…" });
+      await run.or(choose).first().waitFor();
+      if (await choose.isVisible()) {
+        await choose.click();
+        await chooseDataset(window);
+      }
       const candidate = page.getByRole("textbox", { name: "Technique" });
       await candidate.fill("prune.magnitude sparsity=0.5");
       await run.click();

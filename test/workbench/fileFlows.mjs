@@ -28,7 +28,7 @@ export const fileFlows = [
     name: "files: Quantize… with static scales asks for data and writes a file beside; Compare measures on it",
     async run({ window, folder }) {
       await window.menu("static.onnx", "Quantize Model…");
-      await window.pick("Quantize statically");
+      await window.pick("Quantize weights and activations");
       await window.quickInput.getByText("Use defaults").waitFor();
       await sleep(300);
       await window.screenshot("files-static-parameters");
@@ -72,7 +72,10 @@ export const fileFlows = [
     name: "files: Factorize… by keyboard, with data that is remembered the second time",
     async run({ window, folder }) {
       const { keyboard } = window.page;
-      await (await window.openMenu("factor.onnx", "Factorize Model…")).focus();
+      await window.palette("Lathe: Factorize Model…");
+      await window.quickInput.getByText("factor.onnx").first().waitFor();
+      await keyboard.type("factor.onnx");
+      await sleep(300);
       await keyboard.press("Enter");
       await window.quickInput.getByText("Use defaults").waitFor();
       await keyboard.press("Enter");
