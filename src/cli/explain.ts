@@ -20,7 +20,7 @@ export const explain: Command = {
   summary: "Say which layers cause what a changed model loses, and what to do next.",
   usage: "BEFORE (AFTER | RECIPE | -t ID [-p KEY=VALUE]…) --data DATA",
   positionals: [1, 2],
-  options: ["technique", "param", "scope", "data", "limit"],
+  options: ["technique", "param", "scope", "preset", "target", "data", "limit"],
   details: [
     "Every changed layer is tried alone, the worst are put back, and errors are followed along the graph. Layers are compared on calibration samples, the metric is measured on the evaluation samples.",
   ],

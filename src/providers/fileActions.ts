@@ -7,6 +7,7 @@ import * as vscode from "vscode";
 import type { Entry } from "../shared/doc.ts";
 import { formatVerified, groupByReason } from "../shared/format.ts";
 import type { CatalogEntry } from "../shared/protocol.ts";
+import type { Skip } from "../shared/report.ts";
 import { CATALOG } from "./catalogue.ts";
 import type { DataMemory } from "./dataMemory.ts";
 import type { Engine } from "./engine.ts";
@@ -14,8 +15,9 @@ import type { CommandFamily } from "./families.ts";
 import { forEachFile, whatOf, type Outcome, type OutcomeOptions } from "./fileOutcomes.ts";
 import { outputBeside } from "./outputName.ts";
 import { askParams } from "./paramSteps.ts";
-import { askData } from "./pickData.ts";
+import { askData, hasData } from "./pickData.ts";
 import { pickTechnique } from "./pickers.ts";
+import { askPreset } from "./presetSteps.ts";
 
 export interface FileActionOptions extends OutcomeOptions {
   readonly engine: Engine;
@@ -50,53 +52,86 @@ export async function transformFiles(
     );
     return;
   }
-  const technique = await pickTechnique(title, techniques);
-  if (!technique) return;
-  const what = `${technique.title}: ${whatOf(files)}`;
-  const params = await askParams(what, technique);
-  if (!params) return;
-  const entry: Entry = { transform: technique.id, params };
-  const optional = technique.data === "optional";
+  const work = await askWork(options, title, p.family, files);
+  if (!work) return;
+  const { title: what, entries, suffix } = work;
+  const optional = work.data === "optional";
   const data =
-    technique.data === "none"
+    work.data === "none"
       ? { of: () => undefined }
       : await askData({ title: what, models: files, memory, optional });
   if (!data) return;
   await forEachFile(options, { title: what, files }, (file, signal, report) =>
-    transformFile(
-      options,
-      { file, entry, data: data.of(file), suffix: technique.suffix },
-      signal,
-      report,
-    ),
+    transformFile(options, { file, entries, data: data.of(file), suffix }, signal, report),
   );
+}
+
+/** What is to be done to each file. */
+interface Work {
+  readonly title: string;
+  readonly entries: readonly Entry[];
+  readonly data: CatalogEntry["data"];
+  readonly suffix: string;
+}
+
+async function askWork(
+  { memory }: FileActionOptions,
+  title: string,
+  family: CommandFamily,
+  files: readonly string[],
+): Promise<Work | null> {
+  // Presets are recipes for ONNX models.
+  if (family === "quantize" && files.every((file) => /\.onnx$/i.test(file))) {
+    const preset = await askPreset(title, await hasData(files, memory));
+    if (preset === null) return null;
+    if (preset !== "custom") return { ...preset, title: `${preset.title}: ${whatOf(files)}` };
+  }
+  const technique = await pickTechnique(title, techniquesFor(family, files));
+  if (!technique) return null;
+  const what = `${technique.title}: ${whatOf(files)}`;
+  const params = await askParams(what, technique);
+  if (!params) return null;
+  const entries = [{ transform: technique.id, params }];
+  return { title: what, entries, data: technique.data, suffix: technique.suffix };
 }
 
 async function transformFile(
   { engine, memory }: FileActionOptions,
   p: {
     readonly file: string;
-    readonly entry: Entry;
+    readonly entries: readonly Entry[];
     readonly data: string | undefined;
     readonly suffix: string;
   },
   signal: AbortSignal,
   report: (fraction: number, message: string) => void,
 ): Promise<Outcome> {
-  const { file, entry, data } = p;
+  const { file, entries, data } = p;
   const input = { ...(await engine.open(file)), ...(data === undefined ? {} : { data }) };
-  // Most of the time goes into computing; the save verifies by running, so the first step need not.
-  const applied = await engine.job(
-    "apply",
-    { doc: input, entry, verify: false },
-    { signal, onProgress: (fraction, message) => report(fraction * 0.7, message) },
-  );
-  const { units, skipped } = applied;
+  const recipe: Entry[] = [];
+  let units = 0;
+  const skipped: Skip[] = [];
+  for (const [i, entry] of entries.entries()) {
+    // Most of the time goes into computing; the save verifies by running, so these steps need not.
+    const applied = await engine.job(
+      "apply",
+      { doc: { ...input, recipe }, entry, verify: false },
+      {
+        signal,
+        onProgress: (fraction, message) => report(((i + fraction) / entries.length) * 0.7, message),
+      },
+    );
+    // A step that found nothing to do is no part of the result's recipe.
+    if (applied.units.length > 0) recipe.push(applied.entry);
+    units += applied.units.length;
+    // What the last step leaves alone is what stays as it was.
+    if (i === entries.length - 1) skipped.push(...applied.skipped);
+  }
   const groups = groupByReason(skipped);
   const details = groups.map(({ reason, names }) =>
     vscode.l10n.t("skipped {0}: {1}", names.join(", "), reason),
   );
-  if (units.length === 0) {
+  if (units === 0) {
     const [first] = groups;
     const reason = first ? `${first.names[0] ?? ""}: ${first.reason}` : "";
     const text = vscode.l10n.t("nothing to do, so nothing was written");
@@ -105,7 +140,7 @@ async function transformFile(
   const saved = await engine.job(
     "save",
     {
-      doc: { ...input, recipe: [applied.entry] },
+      doc: { ...input, recipe },
       to: outputBeside(file, p.suffix),
       options: { externalData: "auto", overwrite: false, verify: true, recipeFile: true },
     },
@@ -115,8 +150,8 @@ async function transformFile(
   if (data !== undefined) memory.remember(saved.path, data);
   const counts =
     skipped.length === 0
-      ? vscode.l10n.t("{0} changed", String(units.length))
-      : vscode.l10n.t("{0} changed, {1} skipped", String(units.length), String(skipped.length));
+      ? vscode.l10n.t("{0} changed", String(units))
+      : vscode.l10n.t("{0} changed, {1} skipped", String(units), String(skipped.length));
   return {
     kind: "written",
     input,

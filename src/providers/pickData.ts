@@ -100,6 +100,11 @@ function browseItem(model: string, folder: boolean): DataItem {
 const same = (data: string | undefined): DataChoice => ({ of: () => data });
 
 /** Those nearest to the model first. */
+/** Whether the models were used with data before, or the workspace has a dataset.json. */
+export const hasData = async (models: readonly string[], memory: DataMemory): Promise<boolean> =>
+  models.some((model) => memory.recall(model) !== undefined) ||
+  (await datasets(models[0] ?? "")).length > 0;
+
 async function datasets(model: string): Promise<readonly string[]> {
   const found = await vscode.workspace.findFiles(DATASET_GLOB, "**/node_modules/**", MAX_DATASETS);
   const distance = (file: string): number =>
