@@ -44,7 +44,8 @@ export async function thinSvd(blas: Blas, a: Matrix): Promise<Svd> {
 export async function singularValues(blas: Blas, a: Matrix): Promise<Float64Array> {
   const { rows, cols, data } = a;
   const exact: MatrixF64 = data instanceof Float64Array ? { rows, cols, data } : toF64(a);
-  return eigenvaluesSymmetric(await smallGram(blas, exact)).map((x) => Math.sqrt(Math.max(0, x)));
+  const values = await eigenvaluesSymmetric(blas, await smallGram(blas, exact));
+  return values.map((x) => Math.sqrt(Math.max(0, x)));
 }
 
 const smallGram = (blas: Blas, a: MatrixF64): Promise<MatrixF64> =>
