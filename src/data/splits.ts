@@ -11,7 +11,7 @@ export interface SampleSpan {
 }
 
 /** Below so many samples a part would say nothing: both use all of them. */
-const MIN_SPLIT = 16;
+const MIN_SPLIT = 32;
 
 /** Of `count` samples set aside for calibration, the last quarter is kept for searching. */
 const boundary = (count: number): number =>

@@ -19,7 +19,12 @@ export interface Candidate {
   readonly predicted: number;
   /** Bytes of weights it saves, by the plans. */
   readonly savedBytes: number;
+  /** The layers that are predicted to do most of it, worst first, with their shares. */
+  readonly worst: readonly { readonly name: string; readonly share: number }[];
 }
+
+/** Layers named as causes. */
+const NAMED = 2;
 
 export interface CandidateScene {
   readonly before: readonly Entry[];
@@ -75,10 +80,7 @@ export function candidatesFor(
         label: labelOf(picks),
         entries,
         picks,
-        predicted: picks.reduce(
-          (sum, option, i) => sum + (option ? damageAt(scene, i, option.way) : 0),
-          0,
-        ),
+        ...prediction(scene, picks),
         savedBytes: picks.reduce((sum, option) => sum + (option?.savedBytes ?? 0), 0),
       },
     ];
@@ -99,6 +101,7 @@ function afterwards(scene: CandidateScene, candidates: readonly Candidate[]): re
       label: text,
       entries: assemble([...scene.before, ...entries], scene.ways, picks),
       picks,
+      ...prediction(scene, picks),
       predicted: NaN,
       savedBytes,
     });
@@ -148,6 +151,17 @@ const damageAt = (
   const option = layers[i]?.options.findIndex((one) => one.way === way) ?? -1;
   return option < 0 ? 0 : (damages.of[i]?.[option] ?? Infinity);
 };
+
+function prediction(scene: CandidateScene, picks: Picks): Pick<Candidate, "predicted" | "worst"> {
+  const damages = picks.map((option, i) => (option ? damageAt(scene, i, option.way) : 0));
+  const predicted = damages.reduce((sum, damage) => sum + damage, 0);
+  const worst = damages
+    .map((damage, i) => ({ name: scene.layers[i]?.name ?? "", share: damage / predicted }))
+    .filter(({ share }) => share > 0)
+    .sort((a, b) => b.share - a.share)
+    .slice(0, NAMED);
+  return { predicted, worst };
+}
 
 /** One way for all its layers but the worst, until the rest is within the budget. */
 function ownPicks(layers: readonly Layer[], damages: Damages, way: Way, budget: number): Picks {

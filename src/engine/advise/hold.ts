@@ -75,7 +75,7 @@ export async function firstThatHolds(
       gentlest = Math.min(gentlest, one.damage);
       const reason = say.notShown(quality, limit);
       note(one, "rejected", reason, quality);
-      reasons.push(`${one.label}: ${reason}`);
+      reasons.push(`${one.label}: ${reason}${say.causes(one)}.`);
       continue;
     }
     const latency = await trial.latencyOf(one.entries, FINAL_RUNS, task);

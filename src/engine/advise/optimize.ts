@@ -23,6 +23,7 @@ import type { Task } from "../../shared/task.ts";
 import { planEntry } from "../compute.ts";
 import { save, type JobTools } from "../jobs.ts";
 import { breathe } from "../saveWrite.ts";
+import { keptLayers } from "./assemble.ts";
 import { candidatesFor, type Candidate } from "./candidates.ts";
 import { damageOf, measureDamages } from "./damage.ts";
 import { alternatives, layersOf, preparations, waysFor, type Layer } from "./menu.ts";
@@ -145,6 +146,7 @@ async function search(scene: Scene, task: Task): Promise<Found> {
     reasons,
     part(task, 0.8, 0.92),
   );
+  if (chosen) reasons.push(...say.kept(keptLayers(layers, chosen.candidate.picks)));
   return { chosen, considered: [...points.values()], layers, reasons };
 }
 

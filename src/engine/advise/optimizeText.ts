@@ -55,6 +55,18 @@ export const say = {
   slower: (latency: BenchResult): string => `it is slower here: ${times(latency)} of the time`,
   tooFar: (one: Apart): string =>
     `its outputs are too far away on the search samples: ${apart(one)}`,
+  /** "; most of it comes from A (62 %) and B (20 %)". */
+  causes: ({ worst }: Pick<Candidate, "worst">): string =>
+    worst.length === 0
+      ? ""
+      : `; most of it comes from ${worst.map(({ name, share }) => `${name} (${formatPercent(share)})`).join(" and ")}`,
+  /** Layers that a chosen recipe leaves as they are, by name. */
+  kept: (names: readonly string[]): readonly string[] =>
+    names.length === 0
+      ? []
+      : [
+          `Kept as they are, since they bear it least or nothing is saved there: ${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}.`,
+        ],
   notShown: (quality: PairedQuality, limit: number): string =>
     `a drop within ${limitText(limit, quality.dropUnit)} is not shown: ${dropText(quality)}`,
   chosen: (

@@ -25,6 +25,34 @@ output y float32 [2, 128]
     },
   },
   {
+    name: "with data, an input channel that is far larger than the others is found",
+    model: `
+opset 17
+input x float32 [batch, 16]
+w = float32 [16, 64] normal
+h = MatMul(x, w)
+r = Relu(h)
+v = float32 [64, 8] normal
+y = MatMul(r, v)
+output y float32 [batch, 8]
+`,
+    data: {
+      inputs: {
+        x: {
+          shape: [64, 16],
+          values: gaussian(64 * 16, 5).map((value, i) => (i % 16 === 3 ? 50 * value : value)),
+        },
+      },
+    },
+    check: (report) => {
+      assert.ok(valueOf(report, "h", "inputImbalance")! > 20);
+      assert.ok(valueOf(report, "h", "inputKurtosis")! > 10);
+      assert.ok(valueOf(report, "y", "inputImbalance")! < 10);
+      assert.equal(report.metrics.length, 6);
+      assert.match(report.findings.join(" "), /unequal channels: h/);
+    },
+  },
+  {
     name: "weights that are not finite, not float or tiny are left out, by name where it matters",
     model: `
 opset 17
