@@ -2,6 +2,7 @@
 import { formatShape } from "../shared/format.ts";
 import type { Matching, Placed } from "./matching.ts";
 import { graphKey, type GraphNode, type Model, type Tensor } from "./model.ts";
+import { scopeOf } from "./scope.ts";
 import { sameStorage, tensorId, tensorTable } from "./tensorTable.ts";
 import { weightForm, type NamedTensor, type WeightForm } from "./weightForm.ts";
 
@@ -16,6 +17,11 @@ export interface TensorChange {
   readonly form: WeightForm | null;
   /** The new values stand for so many times the old ones: a Gemm's alpha moved into the scales. */
   readonly factor: number;
+  /**
+   * A batch normalization that followed was folded into the new values: each output channel (axis 0)
+   * stands for the old one times a factor of its own.
+   */
+  readonly perChannel: boolean;
   readonly detail: string;
 }
 
@@ -82,7 +88,13 @@ export function tensorChanges(before: Model, after: Model, matching: Matching): 
   return out;
 }
 
-const NO_SUCCESSOR = { before: null, after: [], form: null, factor: 1 } as const;
+const NO_SUCCESSOR = {
+  before: null,
+  after: [],
+  form: null,
+  factor: 1,
+  perChannel: false,
+} as const;
 
 function replaced(
   name: string,
@@ -90,7 +102,7 @@ function replaced(
   same: Tensor | null,
   found: Successor,
 ): TensorChange {
-  const { form, factor } = found;
+  const { form, factor, perChannel } = found;
   return {
     status: form.kind === "plain" && form.values === same ? "changed" : "replaced",
     name,
@@ -98,7 +110,8 @@ function replaced(
     after: form.tensors.map((part) => part.tensor),
     form,
     factor,
-    detail: `${tensorText(before)} → ${formText(form)}`,
+    perChannel,
+    detail: `${tensorText(before)} → ${formText(form)}${perChannel ? ", a BatchNormalization folded in" : ""}`,
   };
 }
 
@@ -106,7 +119,7 @@ function changed(name: string, before: Tensor, after: Tensor): TensorChange {
   const [was, is] = [tensorText(before), tensorText(after)];
   const form: WeightForm = { kind: "plain", values: after, transposed: false, tensors: [] };
   const detail = was === is ? `${was}, other values` : `${was} → ${is}`;
-  return { status: "changed", name, before, after: [after], form, factor: 1, detail };
+  return { ...NO_SUCCESSOR, status: "changed", name, before, after: [after], form, detail };
 }
 
 const isSame = ({ tensor, name }: NamedTensor, form: WeightForm): boolean =>
@@ -117,6 +130,7 @@ interface Successor {
   readonly tensor: NamedTensor;
   readonly form: WeightForm;
   readonly factor: number;
+  readonly perChannel: boolean;
 }
 
 function* successorsOf(before: Model, after: Model, matching: Matching): Iterable<Successor> {
@@ -125,7 +139,12 @@ function* successorsOf(before: Model, after: Model, matching: Matching): Iterabl
       const was = weightForm(before, a.graph.path, a.node, slot);
       const is = was?.kind === "plain" ? weightForm(after, b.graph.path, b.node, slot) : null;
       const turned = slot === 1 && storesNK(a.node) !== storesNK(b.node);
-      if (was && is) yield* successor(was, is, turned, 1);
+      if (was && is)
+        yield* successor(was, is, {
+          turned,
+          factor: 1,
+          perChannel: slot === 1 && isNormalized(before, a) && !isNormalized(after, b),
+        });
     }
   for (const group of matching.groups) {
     if (group.kind !== "replaced") continue;
@@ -134,18 +153,34 @@ function* successorsOf(before: Model, after: Model, matching: Matching): Iterabl
     if (was?.form.kind !== "plain" || !is) continue;
     // An operator that takes [K, N] and one that takes [N, K] hold the same matrix transposed.
     const turned = storesNK(was.node) !== storesNK(is.node);
-    yield* successor(was.form, is.form, turned, alphaOf(was.node) / alphaOf(is.node));
+    yield* successor(was.form, is.form, {
+      turned,
+      factor: alphaOf(was.node) / alphaOf(is.node),
+      perChannel: false,
+    });
   }
 }
 function* successor(
   was: WeightForm,
   is: WeightForm,
-  turned: boolean,
-  factor: number,
+  how: { readonly turned: boolean; readonly factor: number; readonly perChannel: boolean },
 ): Iterable<Successor> {
   const [tensor] = was.tensors;
+  if (!tensor) return;
+  // A scale that stands where a vector stood is no successor of it.
+  if (is.kind === "plain" && sizesDiffer(tensor.tensor, is.values)) return;
+  const { turned, factor, perChannel } = how;
   const transposed = [turned, was.transposed, is.transposed].filter(Boolean).length % 2 === 1;
-  if (tensor) yield { tensor, form: { ...is, transposed }, factor };
+  yield { tensor, form: { ...is, transposed }, factor, perChannel };
+}
+
+const sizesDiffer = (a: Tensor, b: Tensor): boolean =>
+  a.shape.length !== b.shape.length && (a.shape.length === 0 || b.shape.length === 0);
+
+/** Whether all that uses the node's result is one batch normalization. */
+function isNormalized(model: Model, { graph, node }: Placed): boolean {
+  const uses = scopeOf(model).uses(graph.path, node.outputs[0] ?? "");
+  return uses.length === 1 && uses[0]?.node?.op === "BatchNormalization";
 }
 
 /** The largest constant of a group: its weight. */

@@ -54,9 +54,9 @@ function isUnchanged(env: EngineEnv, { before, form, factor }: TensorChange): bo
 }
 
 async function measured(env: EngineEnv, change: TensorChange, task: Task): Promise<TensorDiff> {
-  const { before, form, factor } = change;
+  const { before, form } = change;
   if (!before || !form) return tensorDiff(change, null);
-  const result = await sqnrDb(env, before, form, factor, task);
+  const result = await sqnrDb(env, before, form, change, task);
   return typeof result === "number"
     ? tensorDiff(change, result)
     : { ...tensorDiff(change, null), detail: `${change.detail}; ${result}` };

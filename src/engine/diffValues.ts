@@ -26,17 +26,25 @@ interface Values {
   read(from: number, to: number): Float32Array;
 }
 
+/** As in `TensorChange`: what the new values are multiplied by, in all or each channel by its own. */
+export interface Scaling {
+  readonly factor: number;
+  readonly perChannel: boolean;
+}
+
 /**
  * Signal to quantization noise in dB, 10·log10(Σx² / Σ(x−x̂)²), of the values in `form` against
  * `before`, which they stand for `factor` times over.
- * @returns null, or the reason, when there is nothing to compare number by number
+ * @param perChannel each slice of axis 0 may stand for the old one times a factor of its own, which is
+ * fitted by least squares: a folded batch normalization is no error
+ * @returns the reason, when there is nothing to compare number by number
  * @throws Cancelled; FormatError when the data cannot be read
  */
 export async function sqnrDb(
   env: Reading,
   before: Tensor,
   form: WeightForm,
-  factor: number,
+  { factor, perChannel }: Scaling,
   task: Task,
 ): Promise<number | string> {
   const after = valuesOf(env, form);
@@ -45,6 +53,7 @@ export async function sqnrDb(
   const reason = mismatch(before, form, after);
   if (reason !== null) return reason;
   const sums: Sums = { signal: 0, noise: 0 };
+  const fit = perChannel && !form.transposed ? channelFit(after.rows, after.columns) : null;
   const total = after.rows * after.columns;
   // Whole rows where the original is read by columns, in eights so that packed rows start at a byte.
   const step = form.transposed
@@ -53,25 +62,30 @@ export async function sqnrDb(
   for (let from = 0; from < total; from += step) {
     const is = after.read(from, Math.min(total, from + step));
     if (form.transposed) await addTurned(sums, env, before, after, from, is, factor, task);
-    else addRun(sums, readRange(env, before, from, from + is.length), is, factor);
+    else {
+      const was = readRange(env, before, from, from + is.length);
+      if (fit) fit.add(from, was, is);
+      else addRun(sums, was, is, factor);
+    }
     task.progress((from + is.length) / total);
     await breathe(task);
   }
-  const { signal, noise } = sums;
+  const { signal, noise } = fit ? fit.sums() : sums;
   if (!Number.isFinite(signal) || !Number.isFinite(noise)) return "it holds NaN or infinite values";
   if (signal === 0 && noise > 0) return "all its old values are zero";
   return decibels(signal, noise);
 }
 
 /**
- * The values in `form` as what they stand for: in the layout of `before`, divided by `factor`.
+ * The values in `form` as what they stand for: in the layout of `before`, divided by `factor`, or
+ * each channel by the factor that fits it best.
  * @returns or the reason why there are none
  */
 export function denseValues(
   env: Reading,
   before: Tensor,
   form: WeightForm,
-  factor: number,
+  { factor, perChannel }: Scaling,
 ): Float32Array | string {
   const after = valuesOf(env, form);
   if (typeof after === "string") return after;
@@ -79,6 +93,11 @@ export function denseValues(
   if (reason !== null) return reason;
   const { rows, columns } = after;
   const stored = after.read(0, rows * columns);
+  if (perChannel && !form.transposed) {
+    const fit = channelFit(rows, columns);
+    fit.add(0, readRange(env, before, 0, stored.length), stored);
+    return stored.map((value, i) => value / fit.factor(Math.floor(i / columns)));
+  }
   const values = new Float32Array(rows * columns);
   for (let i = 0; i < values.length; i++) {
     const at = form.transposed ? (i % columns) * rows + Math.floor(i / columns) : i;
@@ -101,6 +120,47 @@ function addRun(sums: Sums, was: Float32Array, is: Float32Array, factor: number)
   }
   sums.signal = signal;
   sums.noise = noise;
+}
+
+/** Sums for each row, so that what is left after the best factor for it is known in one pass. */
+function channelFit(
+  rows: number,
+  columns: number,
+): {
+  add(from: number, was: Float32Array, is: Float32Array): void;
+  /** The best factor of a row; 1 where the row is zero on either side. */
+  factor(row: number): number;
+  sums(): Sums;
+} {
+  const [xx, xy, yy] = [new Float64Array(rows), new Float64Array(rows), new Float64Array(rows)];
+  return {
+    add(from, was, is) {
+      for (let i = 0; i < is.length; i++) {
+        const row = Math.floor((from + i) / columns);
+        const x = was[i] ?? 0;
+        const y = is[i] ?? 0;
+        xx[row] = (xx[row] ?? 0) + x * x;
+        xy[row] = (xy[row] ?? 0) + x * y;
+        yy[row] = (yy[row] ?? 0) + y * y;
+      }
+    },
+    factor(row) {
+      const [sxx, sxy] = [xx[row] ?? 0, xy[row] ?? 0];
+      return sxx === 0 || sxy === 0 ? 1 : sxy / sxx;
+    },
+    /** In units of the new values: min over a of Σ(a·x − y)² against Σ(a·x)². */
+    sums() {
+      let signal = 0;
+      let noise = 0;
+      for (let row = 0; row < rows; row++) {
+        const [sxx, sxy, syy] = [xx[row] ?? 0, xy[row] ?? 0, yy[row] ?? 0];
+        const explained = sxx === 0 ? 0 : (sxy * sxy) / sxx;
+        signal += explained;
+        noise += Math.max(0, syy - explained);
+      }
+      return { signal, noise };
+    },
+  };
 }
 
 /** The rows `is` of the new values against the columns of a [columns, rows] original. */

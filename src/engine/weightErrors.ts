@@ -26,9 +26,9 @@ export async function weightErrors(
   const rows: WeightError[] = [];
   for (const change of diffModels(before.model, after.model).tensors) {
     await breathe(task);
-    const { before: tensor, form, factor, name } = change;
+    const { before: tensor, form, name } = change;
     if (!tensor || !form) continue;
-    const result = await sqnrDb(env, tensor, form, factor, task);
+    const result = await sqnrDb(env, tensor, form, change, task);
     rows.push({
       name,
       node: users.get(tensor) ?? name,

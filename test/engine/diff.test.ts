@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { diffMeasures, diffTensors } from "../../src/engine/diff.ts";
-import { sqnrDb } from "../../src/engine/diffValues.ts";
+import { denseValues, sqnrDb } from "../../src/engine/diffValues.ts";
 import type { WeightForm } from "../../src/core/weightForm.ts";
 import { diffStructure } from "../../src/engine/questions/diffStructure.ts";
 import { referenceKernels } from "../../src/kernels/reference.ts";
@@ -55,6 +55,8 @@ const matmul = (k: number, n: number): string => `
   w = float32 [${k}, ${n}] normal
   y = MatMul(x, w)
   output y float32 [2, ${n}]`;
+
+const SAME = { factor: 1, perChannel: false };
 
 describe("SQNR of changed tensors", () => {
   /** Round-to-nearest of Gaussian values with 16 levels in blocks of 32 is about 20 to 22 dB. */
@@ -212,7 +214,10 @@ describe("values behind codes, over chunk boundaries", () => {
 
   it("plain int4 against float32", async () => {
     const form: WeightForm = { kind: "plain", values: codes, ...none };
-    assert.equal(await sqnrDb(env, tensor("float32", [rows, columns], exact), form, 1, task), 300);
+    assert.equal(
+      await sqnrDb(env, tensor("float32", [rows, columns], exact), form, SAME, task),
+      300,
+    );
   });
   it("per row and per column", async () => {
     for (const axis of [0, 1]) {
@@ -231,13 +236,13 @@ describe("values behind codes, over chunk boundaries", () => {
         (x, i) => x * (scales[axis === 0 ? Math.floor(i / columns) : i % columns] ?? 0),
       );
       const before = tensor("float32", [rows, columns], original);
-      assert.equal(await sqnrDb(env, before, form, 1, task), 300);
+      assert.equal(await sqnrDb(env, before, form, SAME, task), 300);
       // The same matrix kept the other way round.
       const turned = new Float32Array(rows * columns);
       for (let r = 0; r < rows; r++)
         for (let c = 0; c < columns; c++) turned[c * rows + r] = original[r * columns + c] ?? 0;
       const other = tensor("float32", [columns, rows], turned);
-      assert.equal(await sqnrDb(env, other, { ...form, transposed: true }, 1, task), 300);
+      assert.equal(await sqnrDb(env, other, { ...form, transposed: true }, SAME, task), 300);
     }
   });
   it("in blocks along the first axis, the last one short", async () => {
@@ -259,7 +264,28 @@ describe("values behind codes, over chunk boundaries", () => {
       return (x - (zeros[at] ?? 0)) * (scales[at] ?? 0);
     });
     const before = tensor("float32", [rows, columns], original);
-    assert.equal(await sqnrDb(env, before, form, 1, task), 300);
+    assert.equal(await sqnrDb(env, before, form, SAME, task), 300);
+  });
+  it("a folded batch normalization is no error: each channel has a factor of its own", async () => {
+    const factors = Float32Array.from({ length: rows }, (_, i) => (i % 2 === 0 ? 3 : -0.25));
+    const form: WeightForm = {
+      kind: "plain",
+      values: tensor(
+        "float32",
+        [rows, columns],
+        exact.map((x, i) => x * (factors[Math.floor(i / columns)] ?? 0)),
+      ),
+      ...none,
+    };
+    const before = tensor("float32", [rows, columns], exact);
+    const folded = { factor: 1, perChannel: true };
+    const db = await sqnrDb(env, before, form, folded, task);
+    assert.ok(typeof db === "number" && db > 130, String(db));
+    const whole = await sqnrDb(env, before, form, SAME, task);
+    assert.ok(typeof whole === "number" && whole < 5, String(whole));
+    const dense = denseValues(env, before, form, folded);
+    assert.ok(typeof dense !== "string");
+    assert.ok(dense.every((value, i) => Math.abs(value - (exact[i] ?? 0)) < 1e-5));
   });
   it("a known error gives its decibels", async () => {
     const ones = new Float32Array(1000).fill(1);
@@ -272,7 +298,7 @@ describe("values behind codes, over chunk boundaries", () => {
       ),
       ...none,
     };
-    const found = await sqnrDb(env, tensor("float32", [1000], ones), form, 1, task);
+    const found = await sqnrDb(env, tensor("float32", [1000], ones), form, SAME, task);
     assert.ok(typeof found === "number" && Math.abs(found - 20) < 1e-4, String(found));
   });
 });

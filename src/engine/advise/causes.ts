@@ -81,7 +81,7 @@ export async function causesOfFiles(
   const skipped: Skip[] = [];
   for (const change of diffModels(before, after).tensors) {
     await breathe(task);
-    const { name, before: tensor, form, factor, status } = change;
+    const { name, before: tensor, form, status } = change;
     if (status === "added") continue;
     const place = tensor ? places.get(tensor) : undefined;
     if (!tensor || !form || !place) {
@@ -89,7 +89,7 @@ export async function causesOfFiles(
       continue;
     }
     const values =
-      tensor.dtype.kind === "float" ? denseValues(env, tensor, form, factor) : "it holds no floats";
+      tensor.dtype.kind === "float" ? denseValues(env, tensor, form, change) : "it holds no floats";
     if (typeof values === "string") {
       skipped.push({ name, reason: values });
       continue;
