@@ -54,6 +54,19 @@ class Inspector extends LitElement {
       .page {
         padding: 12px 14px 24px;
       }
+      /* In the panel below the editor there is much width and little height. */
+      @media (min-width: 720px) {
+        main.page {
+          columns: 320px;
+          column-gap: 36px;
+        }
+        main.page > * {
+          break-inside: avoid;
+        }
+        main.page > h3 {
+          break-after: avoid;
+        }
+      }
       h2 {
         font-size: 1em;
         overflow-wrap: anywhere;

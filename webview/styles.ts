@@ -26,10 +26,11 @@ export const base = css`
     --quiet: var(--vscode-descriptionForeground);
     --mono: var(--vscode-editor-font-family, monospace);
   }
+  /* Not inherited: what stands in a slot of a tab panel would inherit the panel's own. */
   *,
   *::before,
   *::after {
-    box-sizing: inherit;
+    box-sizing: border-box;
   }
   [hidden] {
     display: none !important;

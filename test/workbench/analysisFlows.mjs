@@ -111,7 +111,7 @@ export const analysisFlows = [
 
       const action = inspector
         .getByTestId("actions")
-        .getByRole("button", { name: "Quantize weights only" });
+        .getByRole("button", { name: "Quantize weights and activations" });
       await action.focus();
       await window.page.keyboard.press("Enter");
       await editor

@@ -19,12 +19,13 @@ export function heatMapOf(runs: readonly HeldReport[], metric: string): HeatMap 
   });
   if (shared.length < 2) return null;
   const targets = [...new Set(shared.flatMap(({ run }) => run.report.rows.map((r) => r.target)))];
+  const titles = tellApart(shared.map(({ run }) => shortTitle(run.title)));
   const columns = shared.map(({ run, index }) => valuesOf(run.report, index));
   return {
     metrics: shared.map(({ run, found }, i) => ({
       ...found,
       id: `run${i}`,
-      title: shortTitle(run.title),
+      title: titles[i] ?? run.title,
     })),
     rows: targets.map((target) => ({
       target,
@@ -35,6 +36,15 @@ export function heatMapOf(runs: readonly HeldReport[], metric: string): HeatMap 
 
 const valuesOf = (report: Report, index: number): ReadonlyMap<string, number | null> =>
   new Map(report.rows.map(({ target, values }) => [target, values[index] ?? null]));
+
+/** Without the words that all begin with: a heading has no room for what it does not need. */
+function tellApart(titles: readonly string[]): readonly string[] {
+  const words = titles.map((title) => title.split(" "));
+  const [first = []] = words;
+  let same = 0;
+  while (words.every((own) => own.length > same + 1 && own[same] === first[same])) same++;
+  return words.map((own) => own.slice(same).join(" "));
+}
 
 /** What tells runs apart is in the brackets, where parameters are not the defaults. */
 const shortTitle = (title: string): string =>

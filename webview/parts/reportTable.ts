@@ -74,7 +74,7 @@ export function reportTable(options: ReportTableOptions): TemplateResult {
     {
       id: "target",
       title: text.target,
-      width: "minmax(140px, 3fr)",
+      width: "minmax(200px, 3fr)",
       sortable: true,
       cell: (row) => nameView(row.target),
     },

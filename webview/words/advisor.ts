@@ -19,7 +19,7 @@ export const advisor = {
   noGoal: "Give a drop, a size, or both.",
   wrongDrop: "A number from 0 to 100.",
   wrongSize: "A number above 0.",
-  run: "Optimize…",
+  run: "Optimize",
   running: "Optimizing…",
   found: "Found",
   notFound: "Nothing safe was found; the model is as it was.",
