@@ -30,7 +30,9 @@ const dropText = ({ drop, dropLow, dropHigh, dropUnit }: PairedQuality): string 
   return `${one(drop)}${unit} (${one(dropLow)} to ${one(dropHigh)})`;
 };
 const limitText = (limit: number, unit: PairedQuality["dropUnit"]): string =>
-  unit === "points" ? `${formatNumber(100 * limit)} points` : formatPercent(limit);
+  unit === "points"
+    ? `${formatNumber(100 * limit)} ${100 * limit === 1 ? "point" : "points"}`
+    : formatPercent(limit);
 const times = ({ ratio, ratioLow, ratioHigh }: BenchResult): string =>
   formatRatioInterval(ratio, ratioLow, ratioHigh);
 
