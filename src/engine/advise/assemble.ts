@@ -39,6 +39,13 @@ export function labelOf(picks: Picks): string {
   return kept === 0 ? parts.join(", ") : `${parts.join(", ")}, ${plural(kept, "layer")} kept`;
 }
 
-/** Names of the layers that a configuration leaves as they are. */
-export const keptLayers = (layers: readonly Layer[], picks: Picks): readonly string[] =>
-  layers.filter((_, i) => picks[i] === null).map(({ name }) => name);
+/** Layers below this share of all bytes are not worth a word. */
+const NOTABLE = 0.01;
+
+/** Names of the layers of some size that a configuration leaves as they are. */
+export function keptLayers(layers: readonly Layer[], picks: Picks): readonly string[] {
+  const total = layers.reduce((sum, { bytes }) => sum + bytes, 0);
+  return layers
+    .filter(({ bytes }, i) => picks[i] === null && bytes >= NOTABLE * total)
+    .map(({ name }) => name);
+}

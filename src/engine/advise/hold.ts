@@ -91,7 +91,7 @@ export async function firstThatHolds(
       slower = { candidate: chosen, quality, latency };
       continue;
     }
-    note(one, "chosen", say.chosen(chosen, quality, trial.sizeBefore, limit), quality);
+    note(chosen, "chosen", say.chosen(chosen, quality, trial.sizeBefore, limit), quality);
     reasons.push(say.chosen(chosen, quality, trial.sizeBefore, limit), ...say.speed(latency));
     return { candidate: chosen, quality, latency };
   }

@@ -126,13 +126,13 @@ async function search(scene: Scene, task: Task): Promise<Found> {
     ),
   );
   const { measured, failed } = await measureAll(scene, candidates, part(task, 0.5, 0.8));
-  const points = new Map<Candidate, Considered>();
+  const points = new Map<string, Considered>();
   const note = (
     one: Measured,
     state: Considered["state"],
     reason: string,
     quality: PairedQuality | null = null,
-  ): void => void points.set(one, point(one, state, reason, quality));
+  ): void => void points.set(JSON.stringify(one.entries), point(one, state, reason, quality));
   for (const one of measured)
     note(one, "not tried", "a better one was found first, or it is further from the goal");
   const order = inOrder(measured, goal, wanted);

@@ -44,6 +44,9 @@ test("--max-drop: smaller, within the limit with the whole interval, with recipe
   const chosen = result.considered.filter(({ state }) => state === "chosen");
   assert.equal(chosen.length, 1);
   assert.deepEqual(chosen[0]!.entries, result.entries);
+  assert.equal(chosen[0]!.latencyRatio, result.latency!.ratio);
+  const recipes = result.considered.map(({ entries }) => JSON.stringify(entries));
+  assert.equal(new Set(recipes).size, recipes.length, "each is considered once");
   for (const one of result.considered) {
     assert.ok(one.sizeBytes > 0 && one.latencyRatio! > 0 && one.kl! >= 0);
     assert.notEqual(one.reason, "");
