@@ -228,6 +228,8 @@ export const strings = {
     before: "Now",
     after: "After",
     tensorBytes: "Bytes of all tensors. The plan reads no weights.",
+    limited: (chosen: readonly string[], others: number): string =>
+      `Only ${chosen.length > 3 ? plural(chosen.length, "unit") : chosen.join(", ")}; ${plural(others, "other is", "others are")} left out.`,
     units: (chosen: number, total: number): string =>
       chosen === total
         ? plural(total, "unit")

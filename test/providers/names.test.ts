@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { beforeAndAfter } from "../../src/providers/compare.ts";
 import { contributes } from "../../src/providers/contributions.ts";
+import { dataMemory } from "../../src/providers/dataMemory.ts";
 import { relativeDataset } from "../../src/providers/datasetText.ts";
 import { familiesOf } from "../../src/providers/families.ts";
 import { outputBeside } from "../../src/providers/outputName.ts";
@@ -71,4 +72,20 @@ test("a dataset.json names its files relative to itself", () => {
     task: "/m/not-a-path",
   });
   for (const wrong of ["", "[]", "null", "{"]) assert.equal(relativeDataset(wrong, "/m"), null);
+});
+
+test("data is remembered for each model, as long as it is there", () => {
+  const stored = new Map<string, unknown>();
+  const memory = dataMemory({
+    keys: () => [...stored.keys()],
+    get: (key: string) => stored.get(key),
+    update: (key: string, value: unknown) => Promise.resolve(void stored.set(key, value)),
+  });
+  memory.remember("/m/a.onnx", "examples/images/dataset.json");
+  memory.remember("/m/b.onnx", "/nowhere/dataset.json");
+  assert.equal(memory.recall("/m/a.onnx"), "examples/images/dataset.json");
+  assert.equal(memory.recall("/m/b.onnx"), undefined);
+  assert.equal(memory.recall("/m/c.onnx"), undefined);
+  memory.remember("/m/a.onnx", undefined);
+  assert.equal(memory.recall("/m/a.onnx"), undefined);
 });

@@ -111,5 +111,8 @@ export const analysisCases: Cases = {
         only: ["encoder.layer.3.intermediate.dense.weight"] } })`,
     );
     await page.getByTestId("units").getByText("1 of 117 units chosen").waitFor();
+    await page
+      .getByText("Only encoder.layer.3.intermediate.dense.weight; 116 others are left out.")
+      .waitFor();
   },
 };

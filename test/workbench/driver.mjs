@@ -138,7 +138,16 @@ class Window {
     for (;;) {
       const outer = this.page.locator("iframe.webview:visible");
       for (let n = 0; n < (await outer.count()); n++) {
-        const frame = outer.nth(n).contentFrame().locator("iframe#active-frame").contentFrame();
+        // By its name: a page that opens later may come before this one in the document.
+        const name = await outer
+          .nth(n)
+          .getAttribute("name", { timeout: QUICK_INPUT_MS })
+          .catch(() => null);
+        const frame = this.page
+          .locator(`iframe.webview[name="${name}"]`)
+          .contentFrame()
+          .locator("iframe#active-frame")
+          .contentFrame();
         if (
           (await frame
             .locator(selector)

@@ -25,9 +25,11 @@ async function checkOutput(folder, stem, { smaller }) {
 
 export const fileFlows = [
   {
-    name: "files: Quantize… with static scales asks for data and writes a file beside; Compare measures on it",
+    name: "files: Quantize… with calibrated scales asks for data and writes a file beside; Compare measures on it",
     async run({ window, folder }) {
       await window.menu("static.onnx", "Quantize Model…");
+      await window.pick("onnxruntime on a CPU");
+      await window.pick("Custom…");
       await window.pick("Quantize weights and activations");
       await window.quickInput.getByText("Use defaults").waitFor();
       await sleep(300);
@@ -94,6 +96,32 @@ export const fileFlows = [
       await window.screenshot("files-factor-again");
       await keyboard.press("Escape");
       assert.ok(outputsOf(folder, "factor").length <= 1);
+    },
+  },
+  {
+    name: "files: the walkthrough leads from opening to scripts",
+    async run({ window }) {
+      await window.palette("Welcome: Open Walkthrough...");
+      await window.pick("Make a Model Smaller with Lathe");
+      const steps = window.page.locator(".getting-started-step .step-title");
+      await steps.first().waitFor();
+      assert.deepEqual(
+        (await steps.allInnerTexts()).map((text) => text.trim()),
+        [
+          "Open a model",
+          "See where it can be smaller",
+          "Quantize it",
+          "Or let Lathe choose",
+          "Compare before and after",
+          "Use it in scripts",
+        ],
+      );
+      await steps.nth(1).click();
+      await sleep(1500);
+      await window.screenshot("walkthrough-analyze");
+      await steps.nth(3).click();
+      await sleep(800);
+      await window.screenshot("walkthrough-optimize");
     },
   },
   {

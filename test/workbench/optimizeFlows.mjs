@@ -79,6 +79,35 @@ export const optimizeFlows = [
     },
   },
   {
+    name: "optimize: one file by keyboard alone; the result opens in a comparison",
+    async run({ window, folder }) {
+      const { keyboard } = window.page;
+      await window.palette("Lathe: Optimize Model…");
+      await window.quickInput.getByText("cnn.onnx").first().waitFor();
+      await keyboard.type("cnn.onnx");
+      await sleep(300);
+      await keyboard.press("Enter");
+      await window.quickInput.getByText("dataset.json").first().waitFor();
+      await keyboard.press("Enter");
+      await window.quickInput.getByText(/Largest drop/).waitFor();
+      await sleep(300);
+      await window.screenshot("optimize-one-drop");
+      await keyboard.press("Enter");
+      await sleep(TOAST_FADES_MS);
+      await window.screenshot("optimize-one-running");
+      const toast = window.toast(/cnn\.opt\.onnx: .* → .*Top-1 accuracy .*drop .*verified/);
+      await toast.waitFor({ timeout: SEARCH_MS });
+      await sleep(TOAST_FADES_MS);
+      await window.screenshot("optimize-one-done");
+      assert.ok((await runModel(path.join(folder, "cnn.opt.onnx"))).length > 0);
+      await toast.getByText("Compare", { exact: true }).click();
+      const diff = (await window.editor("lathe-diff [data-testid=sides]")).locator("lathe-diff");
+      await diff.getByText("cnn.onnx → This document now").waitFor();
+      // The result is measured with what it was made with.
+      await diff.getByText("dataset.json").first().waitFor();
+    },
+  },
+  {
     name: "optimize: two files of the explorer are one batch; data and drop are asked once",
     async run({ window, folder }) {
       await window.select(["optimize1.onnx", "optimize2.onnx"]);

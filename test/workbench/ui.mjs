@@ -79,6 +79,7 @@ export const flows = [
     name: "cleaning up writes a file or says that there is nothing to do",
     async run({ window }) {
       await window.menu("cnn.onnx", "Clean Up Graph…");
+      await window.pick("Clean up the graph");
       const defaults = window.quickInput.getByText("Use defaults");
       const toast = window.toast(/cnn(\.\w+)?\.onnx: (.* → |nothing)/);
       await Promise.race([defaults.waitFor(), toast.waitFor()]);

@@ -199,7 +199,7 @@ class OptimizePage extends Page {
   #detail(technique: CatalogEntry): TemplateResult {
     const draft = this.#drafts[technique.id] ?? {};
     const { problems } = checkParams(technique.id, technique.params, draft);
-    return html`${techniqueAbout(technique)}
+    return html`${techniqueAbout(technique)} ${this.#limits()}
       <section>
         <h3>${text.parameters}</h3>
         ${paramForm(technique.params, draft, problems, (key, value) =>
@@ -222,6 +222,16 @@ class OptimizePage extends Page {
         ${problems.size > 0 ? html`<p class="note warning">${text.stale}</p>` : nothing}
         <div class=${this.#plan.loading ? "busy" : ""}>${this.#preview()}</div>
       </section>`;
+  }
+
+  /** Units are chosen far below; what is left out is said at the top too. */
+  #limits(): TemplateResult | typeof nothing {
+    const units = this.#plan.value?.units ?? [];
+    const chosen = units.map(({ name }) => name).filter((name) => !this.#excluded.has(name));
+    if (chosen.length === 0 || chosen.length === units.length) return nothing;
+    return html`<p class="note wrap" data-testid="limited">
+      ${text.limited(chosen, units.length - chosen.length)}
+    </p>`;
   }
 
   #action(technique: CatalogEntry, wrong: boolean): TemplateResult {
