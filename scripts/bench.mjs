@@ -27,6 +27,8 @@ await esbuild.build({
   target: "node20",
   outExtension: { ".js": ".mjs" },
   outdir: "out/bench",
+  external: ["onnxruntime-node"],
+  loader: { ".wasm": "binary" },
   logLevel: "warning",
 });
 for (const name of names) {

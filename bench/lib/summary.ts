@@ -108,6 +108,9 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
+/** How busy the machine is: runnable processes of the last minute. Latencies are only as good as this is low. */
+export const load = (): string => (os.loadavg()[0] ?? NaN).toFixed(1);
+
 export const say = (text: string): void => {
   process.stdout.write(text + "\n");
 };

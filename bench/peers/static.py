@@ -1,49 +1,54 @@
-"""8-bit static quantization by onnxruntime's own tool, per channel, min-max. usage: static.py MODEL DATASET OUT MATMUL_ONLY"""
+"""Static INT8 by onnxruntime's own tool. usage: static.py MODEL FOLDER OUT [upgrade] [tensor|channel] [minmax|percentile] [all|matmul]
+
+The model is prepared as the tool advises (optimized, shapes inferred). FOLDER holds one NAME.npy per input, first axis samples, and batch.json with the rows of one run.
+"""
 import json
 import os
 import sys
 
 import numpy as np
-import onnxruntime as ort
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+import onnx
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
-source, dataset, target, matmul_only = sys.argv[1:5]
-spec = json.load(open(dataset))["calibration"]["inputs"]
-arrays = {}
-for given, one in spec.items():
-    values = np.load(os.path.join(os.path.dirname(dataset), one["file"]))
-    if "mean" in one:
-        values = ((values - np.array(one["mean"])) / np.array(one["std"])).astype(np.float32)
-    if one.get("layout") == "NHWC->NCHW":
-        values = values.transpose(0, 3, 1, 2).copy()
-    if "mask" in one:
-        values = values > 0
-    arrays[given] = values
-session = ort.InferenceSession(source)
-types = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
-feeds = {i.name: arrays.get(i.name, arrays.get("*")).astype(types[i.type]) for i in session.get_inputs()}
+source, folder, target = sys.argv[1:4]
+options = sys.argv[4:]
 
 
 class Reader(CalibrationDataReader):
     def __init__(self):
-        self.at = 0
+        rows = json.load(open(os.path.join(folder, "batch.json")))
+        arrays = {f[:-4]: np.load(os.path.join(folder, f)) for f in os.listdir(folder) if f.endswith(".npy")}
+        count = len(next(iter(arrays.values())))
+        self.batches = iter([{k: v[i : i + rows] for k, v in arrays.items()} for i in range(0, count - rows + 1, rows)])
 
     def get_next(self):
-        if self.at >= len(next(iter(feeds.values()))):
-            return None
-        batch = {name: values[self.at : self.at + 16] for name, values in feeds.items()}
-        self.at += 16
-        return batch
+        return next(self.batches, None)
 
 
-options = {"op_types_to_quantize": ["MatMul", "Gemm"]} if matmul_only == "1" else {}
+prepared = target + ".prepared.onnx"
+try:
+    quant_pre_process(source, prepared, skip_symbolic_shape=True)
+    model = onnx.load(prepared)
+except Exception as error:
+    print("not prepared:", error, file=sys.stderr)
+    model = onnx.load(source)
+if "upgrade" in options:
+    from onnx import version_converter
+
+    model = version_converter.convert_version(model, 13)
+    initializers = {t.name for t in model.graph.initializer}
+    for value in [v for v in model.graph.input if v.name in initializers]:
+        model.graph.input.remove(value)
+    model.ir_version = max(model.ir_version, 7)
 quantize_static(
-    source,
+    model,
     target,
     Reader(),
     quant_format=QuantFormat.QDQ,
-    per_channel=True,
+    per_channel="channel" in options,
     activation_type=QuantType.QUInt8,
     weight_type=QuantType.QInt8,
-    **options,
+    calibrate_method=CalibrationMethod.Percentile if "percentile" in options else CalibrationMethod.MinMax,
+    op_types_to_quantize=["MatMul", "Gemm"] if "matmul" in options else None,
 )
