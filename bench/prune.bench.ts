@@ -2,8 +2,9 @@
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { writeCalibration } from "./lib/calibrationArrays.ts";
-import { attempt, latencyOf } from "./lib/compared.ts";
-import type { Latency } from "./lib/compared.ts";
+import { attempt } from "./lib/compared.ts";
+import { LATENCY_HEAD, firstFeeds, latencyOf, showLatency } from "./lib/latency.ts";
+import type { Latency } from "./lib/latency.ts";
 import { lathe, latheNumber } from "./lib/lathe.ts";
 import { lastJson, measure } from "./lib/process.ts";
 import type { Measured } from "./lib/process.ts";
@@ -42,6 +43,7 @@ interface Pruned {
 
 if (!existsSync(SHARED)) throw new Error(`this bench needs the models and data of ${SHARED}`);
 await withWorkFolder(1e8, async (folder) => {
+  const feeds = await firstFeeds(MODEL, DATA);
   const whole = await macsOf(MODEL);
   const original = await latheNumber("value", "eval", MODEL, "--data", DATA);
   const rows: string[][] = [["as found", "1", "1", `${(100 * original).toFixed(2)} %`, "–", "–"]];
@@ -54,7 +56,7 @@ await withWorkFolder(1e8, async (folder) => {
         ratio: statSync(file).size / statSync(MODEL).size,
         top1: 100 * (await latheNumber("value", "eval", file, "--data", DATA)),
         cpuS,
-        latency: await latencyOf(MODEL, file),
+        latency: await latencyOf(MODEL, file, feeds),
       };
     });
     rows.push(
@@ -66,7 +68,7 @@ await withWorkFolder(1e8, async (folder) => {
             result.ratio.toFixed(3),
             `${result.top1.toFixed(2)} %`,
             seconds(result.cpuS),
-            `${result.latency.ratio.toFixed(2)} (${result.latency.ratioLow.toFixed(2)}–${result.latency.ratioHigh.toFixed(2)})`,
+            showLatency(result.latency),
           ],
     );
     say(`  ${rows.at(-1)?.join("  ") ?? ""}`);
@@ -125,9 +127,9 @@ L2 global 55.45 % at 0.514, random 52.85 % at 0.569; one epoch of fine-tuning on
     "Channel pruning without labels and training",
     `resnet8, 2,000 test images. \`prune.channels\` with what it does by default where there is calibration data (256 images without labels, of which 192 are used): the channels whose removal
 costs least after repair (\`obs\`), least squares on the weights that read them, batch normalization measured anew. CPU seconds are the whole process tree's. MACs are counted by our \`cost.model\` on every file.
-Latency: one thread, median ratio of paired runs. Load of the machine ${load()}. ${stored}
+CPU time is that of one thread on 16 images, over the original's: the median of 100 runs in turn with its 95 % interval. Load of the machine ${load()}. ${stored}
 
-${table(["", "MACs", "bytes", "top-1", "CPU", "latency, 1 thread"], rows)}
+${table(["", "MACs", "bytes", "top-1", "CPU to prune", LATENCY_HEAD], rows)}
 
 ${targets.join("\n")}`,
   );

@@ -1,5 +1,7 @@
 /** Two files compared by our own engine: quality on evaluation data, bytes, latency. */
 import { statSync } from "node:fs";
+import { LATENCY_HEAD, firstFeeds, latencyOf, showLatency } from "./latency.ts";
+import type { Latency } from "./latency.ts";
 import { lathe } from "./lathe.ts";
 import { lastJson } from "./process.ts";
 
@@ -23,13 +25,6 @@ export interface Compared {
   readonly latency: Latency;
 }
 
-export interface Latency {
-  /** Time over the original's, median of paired runs, with its 95 % interval. */
-  readonly ratio: number;
-  readonly ratioLow: number;
-  readonly ratioHigh: number;
-}
-
 interface DiffJson {
   readonly outputs: readonly { readonly sqnrDb: number | null }[];
   readonly accuracy: {
@@ -44,15 +39,6 @@ interface DiffJson {
     readonly kl: number | null;
     readonly agreement: number | null;
   } | null;
-}
-
-/** Runs enough for an interval of a few percent on a machine with one core to itself. */
-const RUNS = 200;
-
-/** One thread, both models in turn. */
-export async function latencyOf(before: string, after: string): Promise<Latency> {
-  const args = ["bench", before, after, "--runs", String(RUNS), "--threads", "1", "--json"];
-  return lastJson(await lathe(...args)) as Latency;
 }
 
 /** @throws Error when a file does not load or the data does not fit. */
@@ -73,7 +59,7 @@ export async function compareFiles(before: string, after: string, data: string):
     mcnemarP: accuracy.mcnemar?.p ?? null,
     dropHigh: accuracy.dropHigh,
     sqnrDb: diff.outputs[0]?.sqnrDb ?? null,
-    latency: await latencyOf(before, after),
+    latency: await latencyOf(before, after, await firstFeeds(before, data)),
   };
 }
 
@@ -101,13 +87,12 @@ export const COMPARED_HEAD = [
   "KL",
   "agreement",
   "McNemar p",
-  "latency, 1 thread",
+  LATENCY_HEAD,
 ] as const;
 
 /** Cells for `COMPARED_HEAD`; a failed contender says why. */
 export function comparedRow(model: string, file: string, one: Compared | string): string[] {
   if (typeof one === "string") return [model, file, `**fails**: ${one}`, ..."–––––––"];
-  const { ratio, ratioLow, ratioHigh } = one.latency;
   return [
     model,
     file,
@@ -118,7 +103,7 @@ export function comparedRow(model: string, file: string, one: Compared | string)
     digits(one.kl, 4),
     share(one.agreement),
     digits(one.mcnemarP, 3),
-    `${ratio.toFixed(2)} (${ratioLow.toFixed(2)}–${ratioHigh.toFixed(2)})`,
+    showLatency(one.latency),
   ];
 }
 

@@ -1,6 +1,7 @@
 /** Streaming models: one frame after the other, the state that comes out of a run goes into the next. */
 import { createSession } from "../../src/engine/ort.ts";
 import { toNumbers } from "../../src/shared/hostTensor.ts";
+import type { Feeds } from "./latency.ts";
 import type { HostTensor } from "../../src/shared/hostTensor.ts";
 
 export interface Stream {
@@ -11,6 +12,14 @@ export interface Stream {
   readonly state: { readonly input: string; readonly output: string; readonly first: HostTensor };
   readonly constant: ReadonlyMap<string, HostTensor>;
 }
+
+/** Of the first run. */
+export const firstFeeds = ({ constant, frames, input, state }: Stream): Feeds =>
+  new Map([
+    ...constant,
+    ...(frames[0] ? [[input, frames[0]] as const] : []),
+    [state.input, state.first],
+  ]);
 
 /** What the model gives for each frame, on one thread of our engine's runtime. */
 export async function runStream(
