@@ -5,8 +5,12 @@
  * Use it for wide layers of token models and classifier heads, where r·(K + N) is well below K·N;
  * products get faster in the same measure. `whitened` weighs the error by what goes into the layer:
  * at 40 % of the parameters of a small language model its perplexity is 6.4 where `plain` has 7.0 and
- * the whole model 5.6 (6.1 with the layers one after the other). Layers that make the model's outputs are kept whole unless asked: factoring
- * the small head of that model alone at 80 % costs as much as all 28 layers of its blocks. The bias stays on the second factor. MatMul with a constant right operand,
+ * the whole model 5.6 (6.1 with the layers one after the other). In a text encoder at 60 % it halves
+ * each layer's error or better, also on texts it has not seen, yet triples that of the logits (0.104 of
+ * their energy, plain 0.030), because later layers read directions in which little varies;
+ * `weighting` 0.25 gives 0.027 there. Layers that make the model's outputs are kept whole unless
+ * asked: factoring the small head of that language model alone at 80 % costs as much as all 28 layers
+ * of its blocks. The bias stays on the second factor. MatMul with a constant right operand,
  * Gemm and 1×1 Conv of one group; a weight that several nodes use is factored once. Larger kernels,
  * groups, weights that something else needs, weights with NaN, and ranks that would not make the
  * layer smaller are skipped by name.
@@ -37,6 +41,13 @@ const params = {
     help: "parallel: all on the activations of the original, one pass over the data; sequential: each on what the layers before it have become, aimed at the original's results, one pass each. Only for whitened.",
     of: ["parallel", "sequential"],
     default: "parallel",
+  }),
+  weighting: number({
+    title: "Weight of the inputs",
+    help: "1 weighs errors by what goes into the layer, near 0 as plain does; 0.25 to 0.5 where layers after it read directions in which little varies, as classifiers of texts do. Only for whitened.",
+    default: 1,
+    min: 0.01,
+    max: 1,
   }),
   rankBy: choice({
     title: "Rank by",
@@ -103,7 +114,7 @@ export default defineTransform({
     warnings: [
       "Trained transformer weights have flat spectra: below half of the parameters expect a loss, and compare with 4-bit weights.",
       "Convolutions with larger kernels stay as they are.",
-      "Whitened is not always better: a text encoder at 60 % kept 82.9 % accuracy where plain kept 86.1; compare both.",
+      "Whitened is not always better: a text encoder at 60 % kept 82.6 % accuracy where plain and weighting 0.25 kept 86.1; compare.",
     ],
     covers: ["lowrank-svd", "lowrank-svdllm", "lowrank-sainath", "rank-energy"],
     version: 1,
@@ -145,6 +156,7 @@ export default defineTransform({
       moments:
         params.mode === "whitened" ? await momentsFor(ctx, candidate, params.order, last) : null,
       damping: params.damping,
+      weighting: params.weighting,
       most,
       seed: ctx.seed,
     });

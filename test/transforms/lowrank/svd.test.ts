@@ -281,6 +281,21 @@ test("lowrank.svd: the whitened error is the energy that was cut, far below the 
   assert.ok(Math.abs(whitened.error / cut - 1) < 1e-3, `${whitened.error}, not ${cut}`);
   assert.ok(whitened.error < 0.2 * plain.error, `${whitened.error} against ${plain.error}`);
 });
+test("lowrank.svd: a weighting below 1 lies between plain and whitened, near 0 it is plain", async (t) => {
+  const errors: number[] = [];
+  for (const weighting of [1, 0.5, 0.01])
+    errors.push((await factored(t, ONE, { mode: "whitened", ratio: 0.6, weighting })).error);
+  const [whitened = 0, half = 0, none = 0] = errors;
+  const plain = (await factored(t, ONE, { ratio: 0.6 })).error;
+  assert.ok(whitened < half && half < none, String(errors));
+  assert.ok(Math.abs(none / plain - 1) < 0.2, `${none} against ${plain}`);
+});
+test("lowrank.svd: aimed at the original's results with a weighting below 1", async (t) => {
+  const options = { mode: "whitened", ratio: 0.6, weighting: 0.99 };
+  const near = (await factored(t, THREE, { ...options, order: "sequential" })).error;
+  const whole = await factored(t, THREE, { ...options, order: "sequential", weighting: 1 });
+  assert.ok(Math.abs(near / whole.error - 1) < 0.1, `${near} against ${whole.error}`);
+});
 test("lowrank.svd: layer by layer is nearer to the original than all at once", async (t) => {
   const errors: number[] = [];
   for (const order of ["parallel", "sequential"])

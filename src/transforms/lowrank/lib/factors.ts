@@ -1,6 +1,7 @@
 /** Splits a matrix into two thin ones, weights alone or weighted by what goes into the layer. */
 import { addDiagonal, dampedCholesky } from "../../../kernels/linalg/cholesky.ts";
 import { rowsOf, squaredNorm, transpose } from "../../../kernels/linalg/matrix.ts";
+import { eigenSymmetric } from "../../../kernels/linalg/eigen.ts";
 import { firstOf, thinSvd, truncatedSvd, type Svd } from "../../../kernels/linalg/svd.ts";
 import { solveLower, solveLowerTransposed } from "../../../kernels/linalg/triangular.ts";
 import type { Blas, MatrixF64 } from "../../../shared/kernels.ts";
@@ -39,7 +40,11 @@ export interface InputMoments {
  * arXiv:2403.07378): G + λI = L·Lᵀ, and the truncated decomposition of LᵀW is mapped back by L⁻ᵀ; the
  * error E‖xW − x·down·up‖² is then the sum of the discarded σ², up to λ. Where the inputs x̂ differ
  * from the original's, the target is the original output: W becomes (G + λI)⁻¹(C + λI)·W, so that
- * LᵀW is L⁻¹(C + λI)·W. Components are split so that both factors' parts have equal norm. Null when the energy needs a rank above `most`.
+ * LᵀW is L⁻¹(C + λI)·W. With a
+ * `weighting` α below 1 the error is weighed by (G + λI)^(α/2) in place of Lᵀ: between both.
+ *
+ * Components are split so that both factors' parts have equal norm. Null when the energy needs a rank
+ * above `most`.
  * A reason in words when the Gram cannot be factored.
  */
 export async function factorize(
@@ -50,15 +55,16 @@ export async function factorize(
     readonly moments: InputMoments | null;
     /** λ relative to the mean of the Gram's diagonal. */
     readonly damping: number;
+    /** Power of the Gram that the error is weighed by, above 0 to 1. */
+    readonly weighting: number;
     readonly most: number;
     readonly seed: number;
   },
 ): Promise<Factors | string | null> {
   const { rule, moments, most, seed } = options;
-  const factor = moments ? await dampedCholesky(blas, moments.gram, options.damping) : null;
-  if (factor?.ok === false)
-    return `the statistics of its input are not positive definite (pivot ${factor.pivot} is ${factor.value})`;
-  const weighted = factor ? await weightedBy(blas, factor, w, moments?.cross ?? null) : w;
+  const metric = moments ? await metricOf(blas, moments, options) : null;
+  if (typeof metric === "string") return metric;
+  const weighted = metric ? await metric.weigh(w) : w;
   const total = squaredNorm(weighted.data);
   const svd =
     rule.kind === "rank"
@@ -66,23 +72,57 @@ export async function factorize(
       : await energySvd(blas, weighted, { share: rule.share, total, most, seed });
   if (!svd) return null;
   const columns = transpose(svd.left);
-  const down = factor ? await solveLowerTransposed(blas, factor.lower, columns) : columns;
+  const down = metric ? await metric.unweigh(columns) : columns;
   balance(down, svd);
   const kept = squaredNorm(svd.values);
   return { down, up: svd.right, energy: total === 0 ? 1 : Math.min(1, kept / total) };
 }
 
-/** LᵀW, or L⁻¹(C + λI)·W. */
-async function weightedBy(
-  blas: Blas,
-  { lower, lambda }: { readonly lower: MatrixF64; readonly lambda: number },
-  w: MatrixF64,
-  cross: MatrixF64 | null,
-): Promise<MatrixF64> {
-  if (!cross) return blas.gemm(lower, w, { transA: true });
-  const aimed = await blas.gemm(addDiagonal(cross, lambda), w);
-  return solveLower(blas, lower, aimed);
+/** What an error of the weight counts for: ‖weigh(ΔW)‖² is what is least. */
+interface ErrorMetric {
+  /** S·W, or S·(G + λI)⁻¹(C + λI)·W: aimed at the original's outputs. */
+  readonly weigh: (w: MatrixF64) => Promise<MatrixF64>;
+  /** S⁻¹·columns. */
+  readonly unweigh: (columns: MatrixF64) => Promise<MatrixF64>;
 }
+
+async function metricOf(
+  blas: Blas,
+  { gram, cross }: InputMoments,
+  { damping, weighting }: { readonly damping: number; readonly weighting: number },
+): Promise<ErrorMetric | string> {
+  const factor = await dampedCholesky(blas, gram, damping);
+  if (!factor.ok)
+    return `the statistics of its input are not positive definite (pivot ${factor.pivot} is ${factor.value})`;
+  const { lower, lambda } = factor;
+  const half = async (w: MatrixF64, to: MatrixF64): Promise<MatrixF64> =>
+    solveLower(blas, lower, await blas.gemm(addDiagonal(to, lambda), w));
+  if (weighting === 1)
+    return {
+      weigh: (w) => (cross ? half(w, cross) : blas.gemm(lower, w, { transA: true })),
+      unweigh: (columns) => solveLowerTransposed(blas, lower, columns),
+    };
+  const { values, vectors } = await eigenSymmetric(blas, addDiagonal(gram, lambda));
+  const powers = values.map((x) => Math.max(x, lambda) ** (weighting / 2));
+  return {
+    weigh: async (w) => {
+      const aimed = cross ? await solveLowerTransposed(blas, lower, await half(w, cross)) : w;
+      return scaledRows(await blas.gemm(vectors, aimed), powers);
+    },
+    unweigh: (columns) => {
+      const scaled = scaledRows(
+        columns,
+        powers.map((x) => 1 / x),
+      );
+      return blas.gemm(vectors, scaled, { transA: true });
+    },
+  };
+}
+
+const scaledRows = (m: MatrixF64, factors: Float64Array): MatrixF64 => ({
+  ...m,
+  data: m.data.map((x, i) => x * (factors[Math.floor(i / m.cols)] ?? 1)),
+});
 
 async function energySvd(
   blas: Blas,
