@@ -10,7 +10,7 @@ const CANCEL_MS = 1500;
 /** Chooses the workspace's dataset.json in the list that a page's button opens. */
 async function chooseDataset(window) {
   await window.quickInput.getByText("dataset.json", { exact: true }).first().waitFor();
-  await window.pick("dataset.json");
+  await window.pick(/^\s*dataset\.json/);
 }
 
 export const analysisFlows = [

@@ -38,7 +38,7 @@ export const fileFlows = [
       await window.quickInput.getByText("dataset.json", { exact: true }).first().waitFor();
       await sleep(300);
       await window.screenshot("files-data");
-      await window.pick("dataset.json");
+      await window.pick(/^\s*dataset\.json/);
       const toast = window.toast(/static\.\w+\.onnx: .* → .*verified/);
       await toast.waitFor();
       await sleep(TOAST_FADES_MS);

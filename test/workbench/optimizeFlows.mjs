@@ -22,7 +22,7 @@ export const optimizeFlows = [
       await page.getByTestId("why-not").waitFor();
       await window.screenshot("optimize-goal");
       await page.getByRole("button", { name: "Choose data…" }).click();
-      await window.pick("dataset.json");
+      await window.pick(/^\s*dataset\.json/);
       await page.locator("vscode-button[data-testid=optimize]:not([disabled])").click();
       await page.getByTestId("job").waitFor();
       await window.screenshot("optimize-running");
@@ -68,7 +68,7 @@ export const optimizeFlows = [
       const page = editor.locator("lathe-optimize");
       await page.getByTestId("goal").waitFor();
       await page.getByRole("button", { name: "Choose data…" }).click();
-      await window.pick("dataset.json");
+      await window.pick(/^\s*dataset\.json/);
       const run = page.locator("vscode-button[data-testid=optimize]:not([disabled])");
       await run.click();
       await page.getByTestId("job").getByRole("button", { name: "Cancel" }).click();
@@ -114,7 +114,7 @@ export const optimizeFlows = [
       await (await window.openMenu("optimize2.onnx", "Optimize Model…")).hover();
       await window.screenshot("optimize-menu");
       await window.page.getByRole("menuitem", { name: "Optimize Model…" }).click();
-      await window.pick("dataset.json");
+      await window.pick(/^\s*dataset\.json/);
       const input = window.quickInput.locator("input[type=text]").first();
       await window.quickInput.getByText(/Largest drop/).waitFor();
       assert.equal(await input.inputValue(), "1");

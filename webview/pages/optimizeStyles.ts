@@ -28,6 +28,9 @@ export const optimizeStyles = css`
   .main > section {
     margin-top: 20px;
   }
+  .main > p.note {
+    margin-top: 12px;
+  }
   .stack-tight > * + * {
     margin-top: 10px;
   }

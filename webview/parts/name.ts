@@ -50,3 +50,6 @@ export const nameStyles = css`
     overflow: hidden;
   }
 `;
+
+/** Titles are words of sentences too; a heading begins with a capital. */
+export const capital = (title: string): string => title.slice(0, 1).toUpperCase() + title.slice(1);

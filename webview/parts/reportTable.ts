@@ -3,7 +3,7 @@ import { html, svg, type TemplateResult } from "lit";
 import { formatMetricValue } from "../../src/shared/format.ts";
 import type { Metric, ReportRow } from "../../src/shared/report.ts";
 import { strings } from "../strings.ts";
-import { nameView } from "./name.ts";
+import { capital, nameView } from "./name.ts";
 import "./virtualTable.ts";
 import type { Column, TableSort } from "./virtualTable.ts";
 
@@ -51,9 +51,6 @@ export function shading(
     return metric.better === "higher" ? 1 - at : at;
   };
 }
-
-/** Titles are words of sentences too; a heading begins with a capital. */
-export const capital = (title: string): string => title.slice(0, 1).toUpperCase() + title.slice(1);
 
 /** Most headings whole, and no column so wide that it drives the others out. */
 const widthOf = (title: string): number => Math.min(180, Math.max(84, 32 + 7.5 * title.length));

@@ -6,6 +6,7 @@ import type { CatalogEntry, TargetFigures } from "../../src/shared/protocol.ts";
 import { analyzers } from "../analyzers.ts";
 import { techniques } from "../catalog.ts";
 import { strings } from "../strings.ts";
+import { capital } from "./name.ts";
 import { seriesChart } from "./seriesChart.ts";
 
 const text = strings.inspector;
@@ -20,7 +21,7 @@ export function targetFigures(figures: readonly TargetFigures[]): TemplateResult
           <dl class="facts">
             ${own.metrics.map(
               (metric, i) =>
-                html`<dt>${metric.title}</dt>
+                html`<dt>${capital(metric.title)}</dt>
                   <dd>${formatMetricValue(own.values[i] ?? null, metric.unit)}</dd>`,
             )}
           </dl>

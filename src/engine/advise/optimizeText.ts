@@ -25,7 +25,7 @@ const apart = ({ kl, sqnrDb }: Pick<Apart, "kl" | "sqnrDb">): string =>
   kl === null ? `SQNR ${formatNumber(sqnrDb, 3)} dB` : `KL ${formatNumber(kl, 3)} nats`;
 const dropText = ({ drop, dropLow, dropHigh, dropUnit }: PairedQuality): string => {
   const one = (value: number): string =>
-    dropUnit === "points" ? (100 * value).toFixed(2) : formatPercent(value, 2);
+    (dropUnit === "points" ? (100 * value).toFixed(2) : formatPercent(value, 2)).replace("-", "−");
   const unit = dropUnit === "points" ? " points" : "";
   return `${one(drop)}${unit} (${one(dropLow)} to ${one(dropHigh)})`;
 };
