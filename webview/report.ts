@@ -4,6 +4,8 @@ import { REPORT_ELEMENT_ID, type HtmlReport } from "../src/shared/htmlReport.ts"
 import type { ApplyResult, TensorDiff } from "../src/shared/protocol.ts";
 import { formatBytes, formatVerified } from "../src/shared/format.ts";
 import { activationsStyles, activationsView } from "./parts/activationsView.ts";
+import { advisorStyles, searchView } from "./parts/advisorView.ts";
+import { paretoStyles } from "./parts/paretoChart.ts";
 import { graphDiffStyles, graphDiffView } from "./parts/graphDiffView.ts";
 import {
   accuracyView,
@@ -34,6 +36,8 @@ class Report extends LitElement {
     graphDiffStyles,
     measuresStyles,
     activationsStyles,
+    advisorStyles,
+    paretoStyles,
     reportTheme,
     reportStyles,
   ];
@@ -85,6 +89,14 @@ class Report extends LitElement {
             : entries.map((entry) => this.#entry(entry, report))
         }
       </section>
+      ${
+        report.search
+          ? html`<section class="card" data-testid="search">
+              <h2>${text.search}</h2>
+              ${searchView(report.search)}
+            </section>`
+          : nothing
+      }
       ${
         structure
           ? html`<section class="card">

@@ -387,6 +387,7 @@ export const strings = {
     files: "Files",
     size: "Size",
     steps: "What was done",
+    search: "Why this",
     compared: "Two files compared; nothing was applied.",
     tensorBytes: "of tensors",
     verified: (how: string): string => `The result was ${how}.`,

@@ -17,7 +17,7 @@ import {
   metricTitle,
   plural,
 } from "../shared/format.ts";
-import { htmlReport } from "../shared/htmlReport.ts";
+import { htmlReport, type HtmlReport } from "../shared/htmlReport.ts";
 import type {
   ApplyResult,
   DiffMeasures,
@@ -142,6 +142,7 @@ export function writeReport(
   comparison: Comparison,
   entries: readonly ApplyResult[],
   context: Context,
+  search?: HtmlReport["search"],
 ): void {
   const { before, after, structure, tensors, measures } = comparison;
   const text = htmlReport(
@@ -155,6 +156,7 @@ export function writeReport(
       structure,
       tensors,
       measures,
+      ...(search ? { search } : {}),
     },
     context.webviewBundle(),
   );

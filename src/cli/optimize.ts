@@ -69,7 +69,13 @@ export const optimize: Command = {
     if (!result.found || result.output === null) return outcome(model, result, null);
     const after = await context.client.open(result.output);
     const comparison = await compare(opened, after, data, context, BEFORE_REPORT);
-    writeReport(report, comparison, result.applied, context);
+    const { considered, reasons, suggestions, data: splits } = result;
+    writeReport(report, comparison, result.applied, context, {
+      considered,
+      reasons,
+      suggestions,
+      data: splits,
+    });
     return outcome(model, result, { path: path.resolve(report), comparison });
   },
 };

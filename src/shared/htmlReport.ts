@@ -2,7 +2,14 @@
  * The HTML report: one file that holds the page's code and the figures, and opens without a server.
  * The code is the editor's webview bundle; `document.body.dataset.view` says which root it shows.
  */
-import type { ApplyResult, DiffMeasures, DiffStructure, TensorDiff, Verified } from "./protocol.ts";
+import type {
+  ApplyResult,
+  DiffMeasures,
+  DiffStructure,
+  OptimizeResult,
+  TensorDiff,
+  Verified,
+} from "./protocol.ts";
 
 export interface HtmlReport {
   /** File name of the result. */
@@ -25,6 +32,8 @@ export interface HtmlReport {
   /** With SQNR where the values could be compared. */
   readonly tensors: readonly TensorDiff[];
   readonly measures: DiffMeasures | null;
+  /** Where a search chose what was applied: what it looked at, and why it decided so. */
+  readonly search?: Pick<OptimizeResult, "considered" | "reasons" | "suggestions" | "data">;
 }
 
 /** Where the page finds its figures. */

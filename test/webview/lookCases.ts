@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
 import { htmlReport, type HtmlReport } from "../../src/shared/htmlReport.ts";
+import { optimized } from "./page/fakeModel.ts";
 import { goTo, type Cases } from "./cases.ts";
 import type { Lab } from "./pages.ts";
 import type { Theme } from "./themes.ts";
@@ -200,7 +201,10 @@ export const lookCases: Cases = {
 
   "the report opens from a file and shows every figure with its evidence": async (lab) => {
     for (const theme of ["light", "dark"] as const) {
-      const page = await lab.openHtml(htmlReport(report, lab.webview), theme);
+      const page = await lab.openHtml(
+        htmlReport({ ...report, search: optimized(true) }, lab.webview),
+        theme,
+      );
       await page.getByRole("heading", { name: "tokens.int4.onnx" }).waitFor();
       const text = await page.locator("lathe-report main").innerText();
       for (const part of [
@@ -215,6 +219,8 @@ export const lookCases: Cases = {
         "1 skipped, by reason",
         "The result was verified by running it.",
         "Show 30 more",
+        "14 configurations were considered",
+        "All 14 as a table",
       ])
         assert.ok(text.includes(part), `${part} in the report`);
       await look(lab, page, `report-${theme}`);

@@ -14,6 +14,7 @@ import {
 } from "../../src/shared/format.ts";
 import type { Entry } from "../../src/shared/doc.ts";
 import type { HostState, OptimizeGoal, OptimizeResult } from "../../src/shared/protocol.ts";
+import type { HtmlReport } from "../../src/shared/htmlReport.ts";
 import { strings } from "../strings.ts";
 import { advisor as text } from "../words/advisor.ts";
 import { DEFAULT_GOAL, readGoal, type GoalDraft, type ReadGoal } from "./advisorGoal.ts";
@@ -160,28 +161,7 @@ export class AdvisorView {
           ? this.#found(result, state, actions)
           : html`<p class="note warning" role="status">${text.notFound}</p>`
       }
-      ${result.data === null ? nothing : html`<p class="quiet">${text.on(result.data)}</p>`}
-      <h3>${text.why}</h3>
-      <ol>
-        ${result.reasons.map((reason) => html`<li class="wrap">${reason}</li>`)}
-      </ol>
-      ${
-        result.suggestions.length === 0
-          ? nothing
-          : html`<h3>${text.suggestions}</h3>
-              <ul class="suggestions">
-                ${result.suggestions.map(
-                  (suggestion) =>
-                    html`<li>
-                      <strong>${suggestion.title}</strong>
-                      <div>${text.gain}: ${suggestion.predictedGain}</div>
-                      <div>${text.risk}: ${suggestion.measuredRisk}</div>
-                      <div class="quiet">${suggestion.reason}</div>
-                    </li>`,
-                )}
-              </ul>`
-      }
-      ${paretoChart(result.considered)}
+      ${searchView(result)}
     </section>`;
   }
 
@@ -234,6 +214,32 @@ export class AdvisorView {
       </div>
       ${this.#apply.failure ? failureView(this.#apply.failure, () => this.#apply.retry()) : nothing}`;
   }
+}
+
+/** Reasons, suggestions and the scatter; also in the HTML report. */
+export function searchView(result: NonNullable<HtmlReport["search"]>): TemplateResult {
+  return html`${result.data === null ? nothing : html`<p class="quiet">${text.on(result.data)}</p>`}
+    <h3>${text.why}</h3>
+    <ol>
+      ${result.reasons.map((reason) => html`<li class="wrap">${reason}</li>`)}
+    </ol>
+    ${
+      result.suggestions.length === 0
+        ? nothing
+        : html`<h3>${text.suggestions}</h3>
+            <ul class="suggestions">
+              ${result.suggestions.map(
+                (suggestion) =>
+                  html`<li>
+                    <strong>${suggestion.title}</strong>
+                    <div>${text.gain}: ${suggestion.predictedGain}</div>
+                    <div>${text.risk}: ${suggestion.measuredRisk}</div>
+                    <div class="quiet">${suggestion.reason}</div>
+                  </li>`,
+              )}
+            </ul>`
+    }
+    ${paretoChart(result.considered)}`;
 }
 
 const valueOf = (event: Event): string => (event.currentTarget as HTMLInputElement).value;
