@@ -2,6 +2,7 @@
  * Layers that are linear in their input, seen alike: which element of the stored weight belongs to
  * which input and output channel, whatever the operator, its groups and its transposition.
  */
+import { floatAttr, intAttr } from "./linear.ts";
 import {
   graphKey,
   isOverridable,
@@ -46,15 +47,6 @@ export interface StoredConstant extends ConstantSource {
 const OPS: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
 export const isLinearOp = (node: GraphNode): boolean =>
   (node.domain === "" || node.domain === "ai.onnx") && OPS.has(node.op);
-
-const int = (node: GraphNode, name: string, fallback: number): number => {
-  const found = node.attrs[name];
-  return found?.kind === "int" ? found.value : fallback;
-};
-const float = (node: GraphNode, name: string, fallback: number): number => {
-  const found = node.attrs[name];
-  return found?.kind === "float" ? found.value : fallback;
-};
 
 /**
  * The constant behind an input of a node in the graph at `path`.
@@ -118,10 +110,10 @@ export function linearLayer(model: Model, path: GraphPath, node: GraphNode): Lin
   const bias = biasName === "" ? null : storedConstant(model, path, biasName, "bias");
   if (typeof bias === "string") return bias;
   const [rows = 0, columns = 0, ...kernel] = shape;
-  const groups = convolution ? int(node, "group", 1) : 1;
+  const groups = convolution ? (intAttr(node, "group") ?? 1) : 1;
   if (rows * columns === 0 || groups < 1 || rows % groups !== 0)
     return `its weight [${shape.join(", ")}] does not fit ${groups} groups`;
-  const outFirst = op === "Conv" || (op === "Gemm" && int(node, "transB", 0) === 1);
+  const outFirst = op === "Conv" || (op === "Gemm" && (intAttr(node, "transB") ?? 0) === 1);
   const layer = {
     path,
     node,
@@ -135,8 +127,8 @@ export function linearLayer(model: Model, path: GraphPath, node: GraphNode): Lin
     outFirst,
     inChannels: outFirst ? columns * groups : rows,
     outChannels: outFirst ? rows : columns * groups,
-    alpha: op === "Gemm" ? float(node, "alpha", 1) : 1,
-    beta: op === "Gemm" ? float(node, "beta", 1) : 1,
+    alpha: op === "Gemm" ? (floatAttr(node, "alpha") ?? 1) : 1,
+    beta: op === "Gemm" ? (floatAttr(node, "beta") ?? 1) : 1,
   };
   const biasShape = bias?.tensor.shape.filter((dim, i, all) => !(dim === 1 && i < all.length - 1));
   if (biasShape && biasShape.length > 1) return `its bias [${biasShape.join(", ")}] is no vector`;
