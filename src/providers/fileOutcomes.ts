@@ -8,18 +8,20 @@ import { failureText, showFailure } from "./failures.ts";
 import type { ModelEditorProvider } from "./modelEditor.ts";
 import type { JobStatus } from "./status.ts";
 
+interface Written {
+  readonly kind: "written";
+  readonly input: Doc;
+  readonly output: string;
+  readonly sizeBytes: number;
+  /** What else there is to say, in a line: whether it was verified, what changed. */
+  readonly result: string;
+  /** Lines of the log. */
+  readonly details: readonly string[];
+}
+
 /** What became of one file. */
 export type Outcome =
-  | {
-      readonly kind: "written";
-      readonly input: Doc;
-      readonly output: string;
-      readonly sizeBytes: number;
-      /** What else there is to say, in a line: whether it was verified, what changed. */
-      readonly result: string;
-      /** Lines of the log. */
-      readonly details: readonly string[];
-    }
+  | Written
   | {
       readonly kind: "unchanged";
       readonly file: string;
@@ -84,11 +86,8 @@ export const whatOf = (files: readonly string[]): string =>
 /** "tiny.w4.onnx: 3.20 MB → 700 kB (21.9 %), verified by running it". */
 function outcomeText(outcome: Outcome): string {
   switch (outcome.kind) {
-    case "written": {
-      const before = outcome.input.base.fingerprint.sizeBytes;
-      const after = outcome.sizeBytes;
-      return `${path.basename(outcome.output)}: ${formatBytes(before)} → ${formatBytes(after)} (${formatPercent(after / before)}), ${outcome.result}`;
-    }
+    case "written":
+      return `${path.basename(outcome.output)}: ${sizesOf(outcome)}, ${outcome.result}`;
     case "unchanged": {
       const why = outcome.reason === "" ? "" : `: ${outcome.reason}`;
       return `${path.basename(outcome.file)}: ${outcome.text}${why}`;
@@ -96,6 +95,11 @@ function outcomeText(outcome: Outcome): string {
     case "failed":
       return `${path.basename(outcome.file)}: ${failureText(toFailure(outcome.error))}`;
   }
+}
+
+function sizesOf({ input, sizeBytes }: Written): string {
+  const before = input.base.fingerprint.sizeBytes;
+  return `${formatBytes(before)} → ${formatBytes(sizeBytes)} (${formatPercent(sizeBytes / before)})`;
 }
 
 async function showOutcomes(options: OutcomeOptions, outcomes: readonly Outcome[]): Promise<void> {
@@ -109,19 +113,34 @@ async function showOutcomes(options: OutcomeOptions, outcomes: readonly Outcome[
   const open = vscode.l10n.t("Open");
   const compare = vscode.l10n.t("Compare");
   const details = vscode.l10n.t("Details");
-  const buttons = [...(written.length === 1 ? [open, compare] : []), details];
+  const buttons = [...(written.length > 0 ? [open, compare] : []), details];
   const choice =
     failed.length > 0
       ? await vscode.window.showWarningMessage(text, ...buttons)
       : await vscode.window.showInformationMessage(text, ...buttons);
-  const [only] = written;
   if (choice === details) options.log.show();
-  else if (only && (choice === open || choice === compare))
-    await options.editor.show(vscode.Uri.file(only.output), {
+  if (choice !== open && choice !== compare) return;
+  const one = await pickWritten(choice, written);
+  if (one)
+    await options.editor.show(vscode.Uri.file(one.output), {
       page: choice === open ? "summary" : "diff",
       technique: null,
-      compareWith: choice === open ? null : only.input,
+      compareWith: choice === open ? null : one.input,
     });
+}
+
+/** One of the files that were written; without asking when there is only one. */
+async function pickWritten(title: string, written: readonly Written[]): Promise<Written | null> {
+  const [only] = written;
+  if (only && written.length === 1) return only;
+  const items = written.map((outcome) => ({
+    label: path.basename(outcome.output),
+    description: sizesOf(outcome),
+    detail: outcome.result,
+    outcome,
+  }));
+  const chosen = await vscode.window.showQuickPick(items, { title });
+  return chosen?.outcome ?? null;
 }
 
 function batchText(outcomes: readonly Outcome[]): string {

@@ -127,6 +127,13 @@ export const optimizeFlows = [
       await toast.waitFor({ timeout: 2 * SEARCH_MS });
       await sleep(TOAST_FADES_MS);
       await window.screenshot("optimize-batch");
+      await toast.getByText("Compare", { exact: true }).click();
+      await window.quickInput.getByText("optimize2.opt.onnx").first().waitFor();
+      await sleep(300);
+      await window.screenshot("optimize-batch-compare");
+      await window.pick("optimize2.opt.onnx");
+      const editor = await window.editor("lathe-diff [data-testid=sides]");
+      await editor.getByText("optimize2.onnx → This document now").waitFor();
       for (const stem of ["optimize1", "optimize2"]) {
         const output = path.join(folder, `${stem}.opt.onnx`);
         assert.ok(sizeOf(output) < sizeOf(path.join(folder, `${stem}.onnx`)) * 0.6);
