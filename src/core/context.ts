@@ -23,6 +23,18 @@ export interface WorkContext {
    * does not fit the model.
    */
   stat<K extends StatKind>(need: Need<K>): Promise<StatTypes[K]>;
+  /**
+   * How far the model's outputs move when activations are rounded, on a few calibration samples: for
+   * each set of values, all of it rounded and everything else exact. The model is the one this entry
+   * is applied to.
+   * @param roundings every value that a set names, with its grid
+   * @throws EngineError `needs-data` without data, `unmeasured` for a value that no node of the main
+   * graph and no input gives; DataError; Cancelled.
+   */
+  probe(
+    roundings: readonly Rounding[],
+    sets: readonly (readonly string[])[],
+  ): Promise<readonly RoundingDrift[]>;
   readonly kernels: Kernels;
   /** Matrix products in the runtime, for the factorizations of `kernels/linalg`. */
   readonly blas: Blas;
@@ -56,4 +68,20 @@ export interface ConstantValue {
   readonly dtype: Tensor["dtype"];
   readonly shape: readonly number[];
   readonly bytes: Uint8Array;
+}
+
+/** A float32 value of the main graph and the grid it is rounded to: scale · (code − zero). */
+export interface Rounding {
+  readonly value: string;
+  readonly scale: number;
+  readonly zero: number;
+  readonly dtype: "uint8" | "int8" | "uint16";
+}
+
+/** Of the output that moves most. Infinite where outputs become NaN or infinite. */
+export interface RoundingDrift {
+  /** Mean KL(exact ‖ rounded) in nats; null where no output holds scores of classes. */
+  readonly kl: number | null;
+  /** Power of the difference per power of the exact output: 1e-4 is 40 dB. */
+  readonly noise: number;
 }

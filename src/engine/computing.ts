@@ -2,6 +2,7 @@
 import { createBlas } from "./blas.ts";
 import type { Computing } from "./environment.ts";
 import { evaluateConstant } from "./evaluateConstant.ts";
+import { probeRounding } from "./probe.ts";
 import { openStatistics, STATISTICS_BUDGET_BYTES } from "./statistics/statistics.ts";
 
 /**
@@ -16,6 +17,7 @@ export const createComputing = (
   return {
     evaluateConstant,
     blas,
+    probe: (scene, ...what) => probeRounding({ ...scene, threads }, ...what),
     openStatistics: (scene) => openStatistics(scene, { threads, budgetBytes, blas }),
   };
 };

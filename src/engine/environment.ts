@@ -16,6 +16,7 @@ import { dataIdentity } from "./dataIdentity.ts";
 import type { Statistics, StatisticsScene } from "./statistics/statistics.ts";
 import type { EngineEnv, Materialized } from "./env.ts";
 import { fingerprint, openModel, readRange, readRangeInto } from "./files.ts";
+import type { ProbeScene } from "./probe.ts";
 import { stageModel } from "./save.ts";
 import { scratchFolder, touch, type Scratch } from "./scratch.ts";
 import { openStore } from "./statistics/store.ts";
@@ -26,6 +27,10 @@ export interface Computing {
   readonly evaluateConstant: WorkContext["evaluateConstant"];
   readonly blas: Blas;
   readonly openStatistics: (scene: StatisticsScene) => Statistics;
+  readonly probe: (
+    scene: Omit<ProbeScene, "threads">,
+    ...what: readonly [...Parameters<WorkContext["probe"]>, Task]
+  ) => ReturnType<WorkContext["probe"]>;
 }
 
 export interface EnvironmentOptions {

@@ -1,6 +1,6 @@
 /** What techniques and analyzers work with: reading tensors, statistics, kernels and the runtime. */
 import type { Model, Tensor } from "../core/model.ts";
-import { Cancelled } from "../shared/errors.ts";
+import { Cancelled, engineErrors } from "../shared/errors.ts";
 import type { Kernels } from "../shared/kernels.ts";
 import type { Task } from "../shared/task.ts";
 import type { OpenWorkplace } from "./compute.ts";
@@ -60,6 +60,15 @@ export const openWorkplaces =
         base,
         data,
         stat: (need) => statistics.stat(need, task),
+        probe: async (roundings, sets) => {
+          if (data === null) throw engineErrors.needsData(who);
+          return tools.withScratchFolder((folder) =>
+            computing.probe({ model, data, folder }, roundings, sets, {
+              signal: task.signal,
+              progress: (fraction) => progress(fraction),
+            }),
+          );
+        },
         kernels: tools.kernels,
         blas: computing.blas,
         readF32: (tensor) => Promise.resolve(tools.readF32(tensor)),

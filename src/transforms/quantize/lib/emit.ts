@@ -8,7 +8,7 @@ import { dtype, elementCount, type DtypeName } from "../../../shared/dtype.ts";
 import { quantizeChannels, type ChannelFormat, type ChannelShape } from "./channels.ts";
 import type { Layer, LayerWeight } from "./layer.ts";
 import { renewed, standard } from "./nodes.ts";
-import type { ActivationFormat, Grid } from "./ranges.ts";
+import { codesOf, gridOf, type ActivationFormat, type Grid, type ValueRange } from "./ranges.ts";
 import { putValues, readMatrix, writeTable } from "./tables.ts";
 import { floatAttr } from "./weights.ts";
 
@@ -55,7 +55,8 @@ export class Emitter {
     const inputs = [...node.inputs];
     for (const [i, name] of node.inputs.entries())
       if (layer.inputs.includes(name)) inputs[i] = await this.#taken(name, insert);
-    const folded: string[] = [];
+      else if (layer.constants.includes(name)) inputs[i] = await this.#coded(name, insert);
+    const folded: string[] = [...layer.constants];
     if (layer.weight) {
       if (layer.kind === "embedding") {
         await writeTable(this.#tx, this.#ctx, MAIN, node, layer.weight.source);
@@ -113,6 +114,28 @@ export class Emitter {
     this.#pairs.set(value, name);
     await this.#pair(value, name, insert);
     return name;
+  }
+
+  /** A constant as codes of its own range, with the type that activations have. */
+  async #coded(name: string, insert: NewNode[]): Promise<string> {
+    const known = this.#pairs.get(name);
+    if (known !== undefined) return known;
+    const values = await this.#read(name);
+    const { shape = [] } = scopeOf(this.#tx.model).constant(MAIN, name)?.tensor ?? {};
+    const format = this.#format.activations;
+    const grid = gridOf(values.reduce(widen, { lo: 0, hi: 0 }), format);
+    const [least, most] = codesOf(format);
+    const codes = values.map((x) =>
+      Math.min(most, Math.max(least, Math.round(x / grid.scale) + grid.zero)),
+    );
+    const stored = this.#fresh(`${name}_q`);
+    await this.#put(stored, format.dtype, shape, codes);
+    const scale = await this.#constant("float32", [], [grid.scale], "s");
+    const zero = await this.#constant(format.dtype, [], [grid.zero], "z");
+    const out = this.#fresh(`${name}_d`);
+    this.#pairs.set(name, out);
+    insert.push(standard("DequantizeLinear", [stored, scale, zero], [out]));
+    return out;
   }
 
   async #pair(from: string, to: string, insert: NewNode[]): Promise<void> {
@@ -299,6 +322,11 @@ export class Emitter {
     return values;
   }
 }
+
+const widen = ({ lo, hi }: ValueRange, x: number): ValueRange => ({
+  lo: Math.min(lo, x),
+  hi: Math.max(hi, x),
+});
 
 function layoutOf(shape: readonly number[], axis: number, channels: number): ChannelShape {
   const outer = elementCount(shape.slice(0, axis));

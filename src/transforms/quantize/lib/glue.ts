@@ -24,7 +24,7 @@ export function glue(
 
 const isGlue = (layer: Layer): boolean => layer.kind === "add" || isMover(layer);
 /** Worth codes only where someone takes them. */
-const isMover = ({ kind }: Pick<Layer, "kind">): boolean =>
+export const isMover = ({ kind }: Pick<Layer, "kind">): boolean =>
   kind === "share" || kind === "pool" || kind === "join";
 
 /** Glue stays where all it takes in comes as codes from a convolution, directly or through other glue. */

@@ -6,7 +6,18 @@ import { intAttr, type Source } from "./weights.ts";
 
 export interface Layer {
   /** `share` moves values at one scale, `join` is a Concat whose inputs keep theirs. */
-  readonly kind: "conv" | "gemm" | "matmul" | "embedding" | "share" | "join" | "pool" | "add";
+  readonly kind:
+    | "conv"
+    | "gemm"
+    | "matmul"
+    | "embedding"
+    | "share"
+    | "join"
+    | "pool"
+    | "add"
+    | "mul"
+    | "unary"
+    | "product";
   readonly node: GraphNode;
   /** BatchNormalization and constant Add after a convolution: they vanish in its weight and bias. */
   readonly affine: readonly GraphNode[];
@@ -14,6 +25,8 @@ export interface Layer {
   readonly activation: GraphNode | null;
   /** Values taken in as codes. */
   readonly inputs: readonly string[];
+  /** Constants that are no weights, taken in as codes with a scale of their own: a bias added apart, a factor. */
+  readonly constants: readonly string[];
   readonly output: string;
   /** Whether the output is turned into codes too. */
   readonly rounds: boolean;
@@ -41,6 +54,7 @@ export const bare = (
   affine: [],
   activation: null,
   inputs,
+  constants: [],
   output: node.outputs[0] ?? "",
   rounds: false,
   weight,

@@ -86,7 +86,7 @@ function layerOf(model: Model, scope: ScopeIndex, node: GraphNode): Layer | stri
 }
 
 /** Operators that only move or select values: the same codes come out. */
-const SHARING: ReadonlySet<string> = new Set([
+export const SHARING: ReadonlySet<string> = new Set([
   "MaxPool",
   "Reshape",
   "Flatten",
