@@ -97,7 +97,8 @@ await withWorkFolder(1e8, async (folder) => {
     "Low-rank factors of a token model",
     `The 28 block linears of chargpt_s (perplexity 5.5985), factored by \`lowrank.svd\`; the head stays whole. The share is of each layer's parameters. Whitened uses
 48 windows of 128 characters, numpy's 64. numpy stores the product of its factors, so its bytes are the original's; all files are evaluated by our engine on the test split.
-CPU seconds are the whole process tree's. The targets are the whitened figures of BASELINES.md row 10 (torch 2.13). Load of the machine ${load()}. Peer: ${python?.versions ?? "not installable here"}.
+CPU seconds are the whole process tree's. The targets are the whitened figures of BASELINES.md row 10 (torch 2.13, layer by layer, on 64 other windows: numpy's rows
+show what its own plain order gives on these). Load of the machine ${load()}. Peer: ${python?.versions ?? "not installable here"}.
 
 ${table(["kept", "", "bytes", "perplexity", "KL", "CPU"], rows)}
 
