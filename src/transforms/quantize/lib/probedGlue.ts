@@ -78,6 +78,9 @@ const isFloat = (model: Model, name: string): boolean =>
 /**
  * What is left when some values stay float. Glue is kept where something comes to it as codes (a
  * mover: everything, and someone takes them); a product gives codes where every use takes them.
+ *
+ * Asking for codes on every input instead was no better: latency against the structural rule, over
+ * repeats, text encoder 0.87 to 0.95 as it is and 1.00 then, chargpt_s 1.17 to 1.27 and 1.06.
  */
 function resolved(
   scope: ScopeIndex,
