@@ -230,7 +230,8 @@ export function onnxFromText(text: string): Uint8Array {
           },
         });
       } else {
-        const outputs = [next()];
+        // `, h = …`: the first output is not asked for.
+        const outputs = [peek() === "," ? "" : next()];
         while (peek() === ",") {
           next();
           outputs.push(next());

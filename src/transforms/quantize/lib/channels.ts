@@ -3,6 +3,8 @@
  * rounds them (half to even). At 8 bit a scale spans the largest magnitude; at 4 bit it is the one of
  * 31 clips with the least squared error (resnet8 W4A8: 79.3 instead of 77.85).
  */
+import { roundHalfEven } from "../../../kernels/quantize/rounding.ts";
+
 export interface ChannelFormat {
   readonly bits: 8 | 4;
   readonly perChannel: boolean;
@@ -52,16 +54,9 @@ export function quantizeChannels(
   for (let c = 0; c < channels; c++) if (!((best[c] ?? 0) > 0)) best[c] = 1;
   const codes = new Int8Array(values.length);
   each(values, shape, (x, channel, i) => {
-    codes[i] = Math.min(high, Math.max(low, nearest(x / (best[channel] ?? 1))));
+    codes[i] = Math.min(high, Math.max(low, roundHalfEven(x / (best[channel] ?? 1))));
   });
   return { codes, scales: format.perChannel ? best : best.slice(0, 1) };
-}
-
-/** Half to even, as ONNX rounds. */
-function nearest(x: number): number {
-  const down = Math.floor(x);
-  const rest = x - down;
-  return rest < 0.5 || (rest === 0.5 && down % 2 === 0) ? down : down + 1;
 }
 
 function each(
@@ -91,7 +86,7 @@ function fitClips(
     each(values, shape, (x, channel) => {
       const scale = tried[channel] ?? 1;
       if (scale === 0) return;
-      const code = Math.min(high, Math.max(low, nearest(x / scale)));
+      const code = Math.min(high, Math.max(low, roundHalfEven(x / scale)));
       error[channel] = (error[channel] ?? 0) + (code * scale - x) ** 2;
     });
     error.forEach((e, c) => {

@@ -5,8 +5,11 @@ import type { Transaction } from "../../../core/plugin.ts";
 import { scopeOf } from "../../../core/scope.ts";
 import { dtype } from "../../../shared/dtype.ts";
 import type { Skip } from "../../../shared/report.ts";
-import { quantizeChannels } from "./channels.ts";
+import { gptq } from "../../../kernels/quantize/gptq.ts";
+import type { MatrixF64 } from "../../../shared/kernels.ts";
+import { quantizeChannels, type ChannelCodes } from "./channels.ts";
 import { renewed } from "./nodes.ts";
+import type { RecurrentMoments } from "./recurrentMoments.ts";
 import { putValues, swapped } from "./tables.ts";
 import { intAttr, sourceOf, weightLike, type Source } from "./weights.ts";
 
@@ -63,20 +66,19 @@ export const recurrentBytes = ({ weights }: Recurrent): number =>
     return sum + tensor.sizeBytes / 4 + dirs * gates * (4 + 1);
   }, 0);
 
-/** Null when done, else why not. */
+/** Null when done, else why not. Weights of known moments are rounded by them, others to nearest. */
 export async function writeRecurrent(
   tx: Transaction,
   ctx: WorkContext,
   { sites, weights }: Recurrent,
+  moments: RecurrentMoments,
 ): Promise<string | null> {
   const stored: string[][] = [];
-  for (const { tensor, name, graph } of weights) {
+  for (const [i, { tensor, name, graph }] of weights.entries()) {
     const [dirs = 1, gates = 1, inner = 1] = tensor.shape;
     const values = await ctx.readF32(tensor);
     if (!values.every(Number.isFinite)) return `its weight "${name}" has NaN or infinite values`;
-    const format = { bits: 8, perChannel: true, reduceRange: false } as const;
-    const layout = { outer: 1, channels: dirs * gates, inner };
-    const { codes, scales } = quantizeChannels(values, layout, format, () => 0);
+    const { codes, scales } = await roundRows(ctx, values, dirs * gates, moments[i] ?? null);
     // The kernel wants [dirs, input, 4·hidden].
     const turned = new Float32Array(codes.length);
     for (let d = 0; d < dirs; d++)
@@ -119,4 +121,34 @@ export async function writeRecurrent(
     for (const i of [1, 2]) tx.dropIfUnused(path, node.inputs[i] ?? "");
   }
   return null;
+}
+
+/**
+ * Damping of GPTQ, relative to the mean of the Gram's diagonal; more than the usual 0.01, since streams
+ * are short: 202 frames for 257 inputs. A carried state scatters figures by several dB, so these are
+ * means over six sets of scales, 0 to 1.5 % wider: on the half of a recording that was not calibrated
+ * on, a denoiser had 27.3 and 24.1 dB to nearest, 29.3 and 26.7 with 0.01, 31.2 and 30.0 with 0.1, 31.5
+ * and 30.8 with 0.3.
+ */
+const DAMPING = 0.1;
+
+/** Symmetric 8-bit codes of [rows, K] with one scale per row. */
+async function roundRows(
+  ctx: WorkContext,
+  values: Float32Array,
+  rows: number,
+  gram: MatrixF64 | null,
+): Promise<ChannelCodes> {
+  const inner = values.length / rows;
+  const format = { bits: 8, perChannel: true, reduceRange: false } as const;
+  const nearest = quantizeChannels(values, { outer: 1, channels: rows, inner }, format, () => 0);
+  if (!gram) return nearest;
+  const { scales } = nearest;
+  const grid = { low: -127, high: 127, block: inner, scales, zeroPoints: null };
+  const weight = { rows, cols: inner, data: Float64Array.from(values) };
+  const result = await gptq(ctx.blas, weight, gram, grid, {
+    damping: DAMPING,
+    order: "activation",
+  });
+  return result.ok ? { codes: Int8Array.from(result.codes), scales } : nearest;
 }
