@@ -38,6 +38,11 @@ export function generate({ catalog }) {
               description: "Names of units, or patterns with *; everything when absent.",
             },
             seed: { type: "integer" },
+            holdOut: {
+              type: "boolean",
+              description:
+                "Statistics leave out the calibration samples that a search compared candidates on.",
+            },
           },
           allOf: catalog.map(({ id, params }) => ({
             if: { properties: { transform: { const: id } } },

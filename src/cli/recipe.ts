@@ -132,19 +132,22 @@ function recipeEntry(
   catalog: readonly CatalogEntry[],
 ): Entry {
   if (!isObject(entry)) throw bad(`${name} is not an object`);
-  const { transform, params = {}, scope, seed } = entry;
+  const { transform, params = {}, scope, seed, holdOut } = entry;
   if (typeof transform !== "string") throw bad(`${name} has no "transform"`);
   if (!isObject(params)) throw bad(`the params of ${name} are not an object`);
   if (scope !== undefined && !isTextList(scope))
     throw bad(`the scope of ${name} is not a list of names`);
   if (seed !== undefined && !Number.isSafeInteger(seed))
     throw bad(`the seed of ${name} is not a whole number`);
+  if (holdOut !== undefined && typeof holdOut !== "boolean")
+    throw bad(`holdOut of ${name} is neither true nor false`);
   const technique = findTechnique(transform, catalog);
   return {
     transform,
     params: readParams(technique.id, technique.params, params),
     ...(scope === undefined ? {} : { scope }),
     ...(seed === undefined ? {} : { seed: seed as number }),
+    ...(holdOut === undefined ? {} : { holdOut }),
   };
 }
 

@@ -12,6 +12,7 @@ import { parseCandidate } from "./candidate.ts";
 import { dataIdentity } from "./dataIdentity.ts";
 import { openDrift, type DriftMeter } from "./drift.ts";
 import type { Materialized } from "./env.ts";
+import { heldOut } from "./heldOut.ts";
 import type { JobTools } from "./jobs.ts";
 import { profile } from "./profile.ts";
 import { weightErrors } from "./weightErrors.ts";
@@ -121,7 +122,7 @@ export async function runAnalyzer(
     drift: async (entries) => {
       if (data === null) throw engineErrors.needsData(meta.id);
       meter ??= await openDrift({ env, doc, data, limit, threads }, quiet);
-      return meter.of(entries, quiet);
+      return meter.of(entries.map(heldOut), quiet);
     },
     profile: (runs) => {
       timed.yes = true;

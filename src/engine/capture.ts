@@ -25,6 +25,8 @@ export interface CaptureOptions {
   /** Null for seeded synthetic inputs, `limit` of them (16 when null). */
   readonly data: string | null;
   readonly split: Split;
+  /** Leave out the calibration samples that are kept for searching. */
+  readonly holdOut?: boolean;
   /** First so many samples; all when null. */
   readonly limit: number | null;
   /** 0 is all cores. */
@@ -205,13 +207,15 @@ export function exposing(
 /** @throws DataError when the data does not fit the model */
 export async function feederOf(
   session: ModelIo & Session,
-  options: Pick<CaptureOptions, "data" | "split" | "limit">,
+  options: Pick<CaptureOptions, "data" | "split" | "limit" | "holdOut">,
 ): Promise<Feeder> {
   if (options.data === null) return syntheticFeeder(session, options.limit ?? SYNTHETIC_SAMPLES);
   const data: BoundData = await openData(options.data, session, options.split);
   return {
     samples: Math.min(
-      options.split === "calibration" ? calibrationSpan(data.count).to : data.count,
+      options.split === "calibration" && options.holdOut === true
+        ? calibrationSpan(data.count).to
+        : data.count,
       options.limit ?? data.count,
     ),
     fixedBatch: data.fixedBatch,

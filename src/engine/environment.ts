@@ -139,8 +139,8 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
     },
     task: Task,
   ): OpenWorkplace => {
-    const seed = entry.seed ?? 0;
-    return openWorkplaces({ ...scene, who: entry.transform, seed }, tools, task);
+    const { seed = 0, holdOut = false } = entry;
+    return openWorkplaces({ ...scene, who: entry.transform, seed, holdOut }, tools, task);
   };
 
   function analysisPlace(
@@ -151,7 +151,16 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
   ): Workplace {
     if (!options.computing) throw engineErrors.needsJob(who);
     const keys = { base: own, before: key };
-    const scene = { who, seed: 0, base, model, keys, data, computing: options.computing };
+    const scene = {
+      who,
+      seed: 0,
+      holdOut: false,
+      base,
+      model,
+      keys,
+      data,
+      computing: options.computing,
+    };
     return openWorkplaces(
       scene,
       tools,

@@ -11,6 +11,8 @@ export interface WorkplaceScene {
   /** Id of the technique or analyzer, for error texts. */
   readonly who: string;
   readonly seed: number;
+  /** As in `Entry`. */
+  readonly holdOut: boolean;
   /** The document's file before its recipe, and the state that is worked on. */
   readonly base: Model;
   readonly model: Model;
@@ -36,11 +38,12 @@ export interface WorkplaceTools {
 export const openWorkplaces =
   (scene: WorkplaceScene, tools: WorkplaceTools, task: Task): OpenWorkplace =>
   ({ progress, current }) => {
-    const { who, seed, base, model, keys, data, computing } = scene;
+    const { who, seed, holdOut, base, model, keys, data, computing } = scene;
     const statistics = computing.openStatistics({
       who,
       data,
       seed,
+      holdOut,
       models: { base: () => base, before: () => model, current },
       keys: { ...keys, current: null },
       store: tools.store,

@@ -29,6 +29,7 @@ export function checkedEntry(catalog: readonly CatalogEntry[], entry: Entry): En
     params,
     ...(entry.scope === undefined ? {} : { scope: entry.scope }),
     ...(entry.seed === undefined ? {} : { seed: entry.seed }),
+    ...(entry.holdOut === undefined ? {} : { holdOut: entry.holdOut }),
   };
 }
 

@@ -26,6 +26,11 @@ export interface Entry {
   /** Unit names or `*` patterns this entry is limited to; everything when absent. */
   readonly scope?: readonly string[];
   readonly seed?: number;
+  /**
+   * Statistics leave out the calibration samples that a search compares candidates on: what the
+   * search found is replayed on the samples it was measured with.
+   */
+  readonly holdOut?: boolean;
 }
 
 export interface Doc {

@@ -44,7 +44,8 @@ const MISSING: Readonly<Record<Exclude<Coverage, "reference">, string>> = {
 
 /** Commands that answer a row by themselves, without a technique or analyzer of their own. */
 const COMMANDS: readonly Covering[] = [
-  { id: "lathe diff", covers: ["diff-report"] },
+  { id: "lathe diff", covers: ["diff-report", "sens-cosine"] },
+  { id: "lathe explain", covers: ["sens-qdq-loss-debug"] },
   { id: "lathe optimize", covers: ["recommend-pareto"] },
 ];
 

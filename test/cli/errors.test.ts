@@ -189,7 +189,7 @@ const CASES: readonly Case[] = [
     name: "no output",
     args: APPLY,
     code: "usage",
-    text: "`lathe apply` needs an output, -o OUT. Usage: lathe apply MODEL (-t ID [-p KEY=VALUE]…)… | RECIPE -o OUT",
+    text: "`lathe apply` needs an output, -o OUT. Usage: lathe apply MODEL (-t ID [-p KEY=VALUE]…)… | --preset ID | RECIPE -o OUT",
   },
   {
     name: "an unknown command",

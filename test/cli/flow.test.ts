@@ -105,9 +105,14 @@ describe("list", () => {
     );
   });
 
-  it("says that there are no analyzers", async () => {
-    assert.equal((await here.lathe("list", "analyzers", "--json")).stdout, "[]\n");
-    assert.match((await here.lathe("list", "analyzers")).stdout, /no analyzers/);
+  it("lists the analyzers with their parameters", async () => {
+    const listed = json(await here.lathe("list", "analyzers", "--json")) as unknown as {
+      id: string;
+      params: Record<string, unknown>;
+    }[];
+    const layerwise = listed.find(({ id }) => id === "sensitivity.layerwise");
+    assert.ok(layerwise && "candidate" in layerwise.params);
+    assert.match((await here.lathe("list", "analyzers")).stdout, /cost\.model .*\n/);
   });
 });
 

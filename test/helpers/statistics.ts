@@ -22,6 +22,7 @@ export interface Scene {
   /** By state; a state that is not given is that of `before`. */
   readonly models: Partial<Record<State, string>> & { readonly before: string };
   readonly seed?: number;
+  readonly holdOut?: boolean;
   readonly budgetBytes?: number;
   /** Identities of base and before; by default both have none, so that nothing is stored. */
   readonly keys?: { readonly base: string; readonly before: string };
@@ -67,6 +68,7 @@ export function measuring(t: TestContext, scene: Scene, folder: string = tempFol
       who: "a test",
       data,
       seed: scene.seed ?? 0,
+      holdOut: scene.holdOut ?? false,
       models: {
         base: () => models.base,
         before: () => models.before,

@@ -32,7 +32,7 @@ export default defineAnalyzer({
     formats: ["onnx"],
     data: "optional",
     cost: "seconds",
-    covers: [],
+    covers: ["latency-profile"],
     version: 1,
     api: 1,
     params: {

@@ -44,7 +44,7 @@ export default defineAnalyzer({
     formats: ["onnx"],
     data: "none",
     cost: "instant",
-    covers: [],
+    covers: ["model-cost"],
     version: 1,
     api: 1,
     params: {

@@ -89,7 +89,7 @@ export default defineAnalyzer({
     formats: ["onnx"],
     data: "optional",
     cost: "seconds",
-    covers: [],
+    covers: ["red-outlier", "red-dynamic-range"],
     version: 1,
     api: 1,
     params: {},

@@ -47,7 +47,7 @@ export default defineAnalyzer({
     formats: ["onnx"],
     data: "required",
     cost: "minutes",
-    covers: [],
+    covers: ["sens-one-layer", "sens-metric-drop"],
     version: 1,
     api: 1,
     params: {

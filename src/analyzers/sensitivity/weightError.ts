@@ -35,7 +35,7 @@ export default defineAnalyzer({
     formats: ["onnx", "safetensors"],
     data: "none",
     cost: "seconds",
-    covers: [],
+    covers: ["sens-sqnr-weight"],
     version: 1,
     api: 1,
     params: {

@@ -2,6 +2,7 @@
 import type { Model } from "../../core/model.ts";
 import { nodeLabel } from "../../core/model.ts";
 import type { Unit } from "../../core/plan.ts";
+import { heldOut } from "../heldOut.ts";
 import { transforms } from "../../transforms/index.ts";
 import type { Entry, ParamValues } from "../../shared/doc.ts";
 import { readParams } from "../../shared/params.ts";
@@ -62,7 +63,7 @@ function entryOf(transform: string, params: ParamValues): Entry | null {
   if (!found) return null;
   const { id, params: schema } = found.meta;
   const known = Object.fromEntries(Object.entries(params).filter(([key]) => key in schema));
-  return { transform, params: readParams(id, schema, known) };
+  return heldOut({ transform, params: readParams(id, schema, known) });
 }
 
 export const preparations = (): readonly Entry[] =>

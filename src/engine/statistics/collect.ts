@@ -17,6 +17,7 @@ import { part, planWaves, runWaves } from "./waves.ts";
 
 export interface CollectOptions {
   readonly data: string;
+  readonly holdOut: boolean;
   readonly seed: number;
   readonly models: Readonly<Record<State, () => Model>>;
   readonly threads: number;
@@ -54,6 +55,7 @@ export async function collectNeeds(
     const [first] = opened.values();
     const samples = first?.feeder.samples ?? 0;
     const { budgetBytes, data, seed, blas } = options;
+    // How many samples were used is part of every key, so held-out statistics have keys of their own.
     const answering = new Answering(
       { samples, identity: dataIdentity(data), seed, blas },
       onAnswer,
@@ -100,7 +102,7 @@ function resolve(
 
 async function openModels(
   wanted: readonly Wanted[],
-  { data, threads, folder }: CollectOptions,
+  { data, holdOut, threads, folder }: CollectOptions,
   task: Task,
 ): Promise<ReadonlyMap<Model, Opened>> {
   const values = new Map<Model, Set<string>>();
@@ -112,7 +114,7 @@ async function openModels(
   try {
     for (const [model, names] of values) {
       const own = path.join(folder, String(opened.size));
-      const one = { data, threads, folder: own };
+      const one = { data, holdOut, threads, folder: own };
       opened.set(model, await openForMeasuring(model, [...names], one, part(task, 0, 0)));
     }
   } catch (error) {

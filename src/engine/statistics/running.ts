@@ -31,6 +31,7 @@ export interface Opened {
 
 export interface OpenOptions {
   readonly data: string;
+  readonly holdOut: boolean;
   readonly threads: number;
   readonly folder: string;
 }
@@ -39,7 +40,7 @@ export interface OpenOptions {
 export async function openForMeasuring(
   model: Model,
   values: readonly string[],
-  { data, threads, folder }: OpenOptions,
+  { data, holdOut, threads, folder }: OpenOptions,
   task: Task,
 ): Promise<Opened> {
   mkdirSync(folder, { recursive: true });
@@ -57,7 +58,8 @@ export async function openForMeasuring(
       const some = computed.slice(from, from + PROBE_VALUES);
       opened = await exposer.use(some, async (session, fetch) => {
         const feeder =
-          opened?.feeder ?? (await feederOf(session, { data, split: "calibration", limit: null }));
+          opened?.feeder ??
+          (await feederOf(session, { data, split: "calibration", holdOut, limit: null }));
         await breathe(task);
         for await (const { feeds } of feeder.batches(1, 1)) {
           const rows = feeder.fixedBatch ?? 1;

@@ -21,6 +21,8 @@ export interface StatisticsScene {
   readonly who: string;
   readonly data: string | null;
   readonly seed: number;
+  /** As in `Entry`. */
+  readonly holdOut: boolean;
   readonly models: Readonly<Record<State, () => Model>>;
   readonly keys: StateKeys;
   readonly store: StatisticsStore;
@@ -59,7 +61,7 @@ interface Asked {
 type Held = { readonly answer: Answer } | { readonly stored: string };
 
 export function openStatistics(scene: StatisticsScene, options: StatisticsOptions): Statistics {
-  const { data, seed, store } = scene;
+  const { data, seed, holdOut, store } = scene;
   const steady = new Map<string, Held>();
   /** Those that involve the current model, for as long as it is the same. */
   let moving: { readonly model: Model; readonly answers: Map<string, Held> } | null = null;
@@ -87,7 +89,7 @@ export function openStatistics(scene: StatisticsScene, options: StatisticsOption
   /** Collects what is neither here nor stored. */
   async function collectNow(needs: readonly Need[], task: Task): Promise<void> {
     if (data === null) throw engineErrors.needsData(scene.who);
-    const identity = dataIdentity(data);
+    const identity = `${dataIdentity(data)}${holdOut ? " held out" : ""}`;
     const homes = new Map<
       string,
       { readonly home: Map<string, Held>; readonly stored: string | null }
@@ -109,7 +111,7 @@ export function openStatistics(scene: StatisticsScene, options: StatisticsOption
     await scene.withScratchFolder((folder) =>
       collectNeeds(
         missing,
-        { ...options, data, seed, models, folder },
+        { ...options, data, seed, holdOut, models, folder },
         (key, answer) => {
           const { home, stored = null } = homes.get(key) ?? {};
           if (stored !== null && !(answer instanceof Error)) store.save(stored, answer);

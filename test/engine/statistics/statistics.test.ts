@@ -123,17 +123,23 @@ test("rows are chosen evenly by the seed; another choice has another key", async
   const [rows, mean, all] = await Promise.all([
     stat(few),
     stat({ ...need("mean"), rows: 100 }),
-    stat({ ...need("samples"), rows: 900 }),
+    stat({ ...need("samples"), rows: 1200 }),
   ]);
   assert.deepEqual([rows.rows, rows.k, rows.data.length], [100, 4, 400]);
-  // The last quarter of the samples is kept for searching.
-  near(all.data, [...values.subarray(0, 150 * 24)]);
+  near(all.data, [...values]);
   sameSamples(rows, mean);
-  assert.throws(() => sameSamples(rows, all), /100 rows of 150 samples with 900 rows/);
-  // One row out of every nine, in order.
+  assert.throws(() => sameSamples(rows, all), /100 rows of 200 samples with 1200 rows/);
+  // The last quarter of the samples is kept for searching where the entry says so.
+  const heldOut = await measuring(t, { ...scene, holdOut: true }).stat({
+    ...need("samples"),
+    rows: 1200,
+  });
+  near(heldOut.data, [...values.subarray(0, 150 * 24)]);
+  assert.throws(() => sameSamples(heldOut, all));
+  // One row out of every twelve, in order.
   for (let i = 0; i < 100; i++) {
     const row = rows.data.subarray(i * 4, i * 4 + 4);
-    const at = Array.from({ length: 9 }, (_, j) => (i * 9 + j) * 4);
+    const at = Array.from({ length: 12 }, (_, j) => (i * 12 + j) * 4);
     assert.ok(
       at.some((from) => row.every((value, c) => value === values[from + c])),
       `row ${i}`,
@@ -157,7 +163,7 @@ test("a Gram takes the larger of 8,192 and 2K rows", async (t) => {
     stat(need("range")),
   ]);
   assert.equal(gram.rows, 8192);
-  assert.equal(range.rows, 36000);
+  assert.equal(range.rows, 48000);
   sameSamples(gram, mean);
 });
 

