@@ -50,7 +50,7 @@ function refusal(node: GraphNode, sources: readonly (Source | null)[]): string |
     return "layout = 1 has no quantized form in onnxruntime";
   for (const source of sources) {
     if (!source)
-      return "its weights are computed; graph.clean folds those that are computed from constants";
+      return "its weights are computed by the graph; graph.clean folds constant ones only where that does not enlarge the file";
     const { tensor, transposed } = source;
     if (transposed || tensor.shape.length !== 3)
       return "its weights are not stored as [directions, 4·hidden, input]";
