@@ -2,7 +2,7 @@
 import type { AnalyzeContext, Analyzer } from "../core/analyzer.ts";
 import { analyzers } from "../analyzers/index.ts";
 import type { Doc } from "../shared/doc.ts";
-import { engineErrors, paramErrors } from "../shared/errors.ts";
+import { EngineError, engineErrors, paramErrors } from "../shared/errors.ts";
 import { readParams, type ParamsOf, type ParamSchema } from "../shared/params.ts";
 import type { Answer, Jobs, Params } from "../shared/protocol.ts";
 import type { Report } from "../shared/report.ts";
@@ -50,21 +50,32 @@ export async function analyze(
       throw engineErrors.needsData(analyzer.meta.id);
   const state = await tools.env.open(doc, task);
   const reports: Report[] = [];
-  for (const [i, { analyzer, params }] of wanted.entries())
-    reports.push(
-      await runAnalyzer(
-        tools,
-        analyzer,
-        { doc, state, params, limit },
-        {
-          signal: task.signal,
-          progress: (fraction, message = analyzer.meta.title) =>
-            task.progress((i + fraction) / wanted.length, message),
-        },
-      ),
-    );
+  for (const [i, { analyzer, params }] of wanted.entries()) {
+    const share: Task = {
+      signal: task.signal,
+      progress: (fraction, message = analyzer.meta.title) =>
+        task.progress((i + fraction) / wanted.length, message),
+    };
+    try {
+      reports.push(await runAnalyzer(tools, analyzer, { doc, state, params, limit }, share));
+    } catch (error) {
+      // One that cannot run here (an operator that onnxruntime lacks) is no reason to lose the others.
+      if (wanted.length === 1 || !(error instanceof EngineError)) throw error;
+      reports.push(refused(analyzer, error));
+    }
+  }
   return { reports };
 }
+
+const refused = ({ meta }: Analyzer, { failure }: EngineError): Report => ({
+  analyzer: meta.id,
+  findings: [],
+  metrics: [],
+  rows: [],
+  series: [],
+  skipped: [{ name: "the model", reason: failure.message }],
+  data: null,
+});
 
 export interface AnalyzeScene {
   readonly doc: Doc;
