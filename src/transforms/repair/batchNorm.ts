@@ -10,6 +10,7 @@
  *
  * Li et al. 2020, section 3.2 (arXiv:2007.02491); Sun et al. 2019 (arXiv:1901.08541).
  */
+import { floatAttr } from "../../core/linear.ts";
 import { MAIN } from "../../core/model.ts";
 import type { Unit } from "../../core/plan.ts";
 import { defineTransform } from "../../core/plugin.ts";
@@ -90,12 +91,13 @@ export default defineTransform({
     const [, , oldMean, oldVariance] = site.parameters;
     if (!oldMean || !oldVariance) return { name, reason: "its parameters are computed" };
     const [mean, variance] = [await ctx.readF32(oldMean), await ctx.readF32(oldVariance)];
-    // In units of the standard deviation: less cannot be told from rounding.
+    // In units of the deviation that the layer divides by: less cannot be told from rounding.
+    const epsilon = floatAttr(site.node, "epsilon") ?? 1e-5;
     const far = values.mean.some((x, i) => {
-      const deviation = Math.sqrt(Math.max(variance[i] ?? 0, 1e-12));
-      const moved = Math.abs(x - (mean[i] ?? 0)) / deviation;
-      const ratio = Math.abs((values.variance[i] ?? 0) / Math.max(variance[i] ?? 0, 1e-12) - 1);
-      return moved > 1e-3 || ratio > 1e-3;
+      const divisor = Math.max((variance[i] ?? 0) + epsilon, 1e-12);
+      const moved = Math.abs(x - (mean[i] ?? 0)) / Math.sqrt(divisor);
+      const widened = Math.abs((values.variance[i] ?? 0) - (variance[i] ?? 0)) / divisor;
+      return moved > 1e-3 || widened > 1e-3;
     });
     if (!far) return { name, reason: "its statistics are what they should be" };
     await storeStatistics(tx, site, values, ctx);

@@ -21,6 +21,14 @@ testTechnique(batchNorm, [
     skips: { t: "training mode" },
     errorDb: -20,
   },
+  {
+    name: "a channel that never varies has a variance of 0, and keeps it",
+    model: `input x float32 [8, 4]  w = float32 [4, 4] zeros  s = float32 [4] ones  b = float32 [4] zeros  m = float32 [4] normal  v = float32 [4] ones
+      y = MatMul(x, w)  a = BatchNormalization(y, s, b, m, v) { name: "a" }  c = Add(a, x)  output c float32 [8, 4]`,
+    units: ["a"],
+    skips: {},
+    errorDb: -20,
+  },
 ]);
 
 test("after weights change, the error falls", async () => {
