@@ -2,6 +2,7 @@
 import { analyze } from "./analyze.ts";
 import { apply } from "./apply.ts";
 import { bench } from "./bench.ts";
+import { check } from "./check.ts";
 import type { Command } from "./command.ts";
 import { diff } from "./diff.ts";
 import { evaluate } from "./eval.ts";
@@ -22,4 +23,5 @@ export const COMMANDS: readonly Command[] = [
   explain,
   evaluate,
   bench,
+  check,
 ];

@@ -8,14 +8,18 @@ const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e
 /** @throws LatheError (usage) for what is no share or size. */
 export function goalOf(args: Arguments): OptimizeGoal {
   return {
-    maxDrop: maxDrop(args.text("max-drop")),
-    targetSize: targetSize(args.text("target-size")),
+    maxDrop: dropLimit(args),
+    targetSize: sizeLimit(args, "target-size"),
     faster: args.flag("faster"),
   };
 }
 
-/** "1%" is a share; "1" and "0.5" too, as people who leave the sign out mean per cent. */
-function maxDrop(text: string | null): number | null {
+/**
+ * `--max-drop` as a share: "1%" is 0.01, and so is "1", as people who leave the sign out mean per cent.
+ * @throws LatheError (usage) for what is no share.
+ */
+export function dropLimit(args: Arguments): number | null {
+  const text = args.text("max-drop");
   if (text === null) return null;
   const value = Number(/^\s*([0-9.]+)\s*%?\s*$/.exec(text)?.[1] ?? NaN);
   if (!(value >= 0 && value <= 100))
@@ -23,13 +27,18 @@ function maxDrop(text: string | null): number | null {
   return value / 100;
 }
 
-function targetSize(text: string | null): OptimizeGoal["targetSize"] {
+/** A size in bytes, or a share of another. @throws LatheError (usage) for what is neither. */
+export function sizeLimit(
+  args: Arguments,
+  option: "target-size" | "max-size",
+): OptimizeGoal["targetSize"] {
+  const text = args.text(option);
   if (text === null) return null;
   const [, digits = "", unit = ""] = /^\s*([0-9.]+)\s*(%|[KMG]?B)\s*$/i.exec(text) ?? [];
   const value = Number(digits);
   if (digits === "" || !(value > 0) || (unit === "%" && value > 100))
     throw usageErrors.badOptionValue(
-      "--target-size",
+      `--${option}`,
       text,
       "a share such as 25%, or a size such as 10MB",
     );

@@ -94,7 +94,17 @@ export const OPTIONS = {
     value: "SIZE",
     help: "Largest size of the result: a share of the input (25%), or bytes (10MB).",
   },
-  faster: { kind: "flag", help: "Only what is measured to be faster here, fastest first." },
+  "max-size": {
+    kind: "text",
+    value: "SIZE",
+    help: "Largest size allowed, weights in other files included: bytes (10MB), or a share of the --baseline (50%).",
+  },
+  baseline: {
+    kind: "text",
+    value: "MODEL",
+    help: "The model to hold it against: the one before compression, or the last released.",
+  },
+  faster: { kind: "flag", help: "Only what is measured to be faster here." },
   limit: {
     kind: "number",
     value: "N",
