@@ -20,6 +20,7 @@ export function generate({ catalog }) {
         },
       },
       data: { type: "string", description: "The data it was done with." },
+      target: { type: "string", description: "The runtime that the result is for." },
       entries: {
         type: "array",
         items: {

@@ -9,6 +9,7 @@ import { dataPath, partOf, type Command, type Outcome } from "./command.ts";
 import { compare, comparisonJson, measureRows, writeReport, type Comparison } from "./compare.ts";
 import { checkOutput, checkReport } from "./output.ts";
 import { recipePath } from "./positionals.ts";
+import { simulatedText, type TargetId } from "../shared/presets.ts";
 import { findTechnique, paramsText, wantedEntries } from "./recipe.ts";
 import type { Style } from "./style.ts";
 import { lines, pairs, sizeChange, skipLines, unitTable } from "./text.ts";
@@ -21,6 +22,7 @@ interface Written {
   readonly sizeBefore: number;
   readonly results: readonly ApplyResult[];
   readonly saved: SaveResult;
+  readonly target: TargetId | null;
 }
 interface Report {
   readonly path: string;
@@ -90,12 +92,12 @@ export const apply: Command = {
       {
         doc: { ...doc, recipe: wanted.entries },
         to: path.resolve(output),
-        options: saveOptions(args),
+        options: saveOptions(args, wanted.target),
       },
       partOf(context, 0, report === null ? 1 : BEFORE_REPORT),
     );
     const results = saved.applied;
-    const written = { model, sizeBefore, results, saved };
+    const written = { model, sizeBefore, results, saved, target: wanted.target };
     if (report === null) return outcome(written, null, context.catalog);
     // A base that was replaced is read from where its bytes are kept.
     const before = saved.keptBase === null ? opened : await context.client.open(saved.keptBase);
@@ -106,22 +108,24 @@ export const apply: Command = {
   },
 };
 
-const saveOptions = (args: Arguments): SaveOptions => {
+const saveOptions = (args: Arguments, target: TargetId | null): SaveOptions => {
   const externalData = args.text("external-data");
   return {
     externalData: externalData === "always" || externalData === "never" ? externalData : "auto",
     overwrite: args.flag("force"),
     verify: !args.flag("no-verify"),
     recipeFile: true,
+    ...(target === null ? {} : { target }),
   };
 };
 
 function outcome(
-  { model, sizeBefore, results, saved }: Written,
+  { model, sizeBefore, results, saved, target }: Written,
   report: Report | null,
   catalog: readonly CatalogEntry[],
 ): Outcome {
   const recipe = results.length > 0 ? `${saved.path}.lathe.json` : null;
+  const simulated = simulatedText(target);
   return {
     json: {
       entries: results.map(({ entry, units, skipped, bytesBefore, bytesAfter }) => ({
@@ -134,6 +138,7 @@ function outcome(
       output: saved.path,
       verified: saved.verified,
       recipe,
+      target,
       sizeBefore,
       sizeAfter: saved.sizeBytes,
       report: report === null ? null : report.path,
@@ -148,6 +153,7 @@ function outcome(
             ["output", saved.path],
             ["size", sizeChange(sizeBefore, saved.sizeBytes)],
             ["result", verifiedText(saved, style)],
+            ...(simulated === null ? [] : [["target", style.warn(simulated)] as const]),
             ...(recipe === null ? [] : [["recipe", recipe] as const]),
             ...(report === null
               ? []

@@ -5,13 +5,15 @@ import type { Entry, ParamValues } from "../shared/doc.ts";
 import { engineErrors, paramErrors, usageErrors } from "../shared/errors.ts";
 import { parseParam, readParams } from "../shared/params.ts";
 import type { CatalogEntry } from "../shared/protocol.ts";
-import { isTarget, presetsFor } from "../shared/presets.ts";
+import { isTarget, presetsFor, TARGETS, targetOf, type TargetId } from "../shared/presets.ts";
 import type { Arguments, TypedEntry } from "./arguments.ts";
 
 export interface Wanted {
   readonly entries: readonly Entry[];
   /** Absolute path of the data the recipe names, if any. */
   readonly data: string | null;
+  /** The runtime that it is for, where one was chosen. */
+  readonly target: TargetId | null;
 }
 
 export const isRecipe = (file: string): boolean => file.toLowerCase().endsWith(".lathe.json");
@@ -33,12 +35,14 @@ export function wantedEntries(
   if (preset !== null) {
     const other = recipe === null ? (typed.length > 0 ? "-t" : null) : `the recipe ${recipe}`;
     if (other !== null) throw usageErrors.presetAndOther(preset, other);
-    return { entries: presetEntries(preset, args.text("target"), catalog), data: null };
+    const target = targetOf([], args.text("target")) ?? "onnxruntime";
+    return { entries: presetEntries(preset, target, catalog), data: null, target };
   }
   if (args.text("target") !== null) throw usageErrors.targetWithoutPreset();
   if (recipe === null) {
     if (typed.length === 0) throw usageErrors.nothingToApply(command);
-    return { entries: typed.map((entry) => typedEntry(entry, catalog)), data: null };
+    const entries = typed.map((entry) => typedEntry(entry, catalog));
+    return { entries, data: null, target: targetOf(entries, null) };
   }
   if (typed.length > 0) throw usageErrors.recipeAndTechniques(recipe);
   return readRecipe(recipe, readText(recipe), catalog);
@@ -46,16 +50,15 @@ export function wantedEntries(
 
 function presetEntries(
   id: string,
-  target: string | null,
+  target: TargetId,
   catalog: readonly CatalogEntry[],
 ): readonly Entry[] {
-  const runtime = target !== null && isTarget(target) ? target : "onnxruntime";
-  const presets = presetsFor(runtime);
+  const presets = presetsFor(target);
   const preset = presets.find((one) => one.id === id);
   if (!preset)
     throw usageErrors.presetNotFor(
       id,
-      runtime,
+      target,
       presets.map((one) => one.id),
     );
   return preset.entries.map(({ transform, params }) => {
@@ -116,12 +119,20 @@ export function readRecipe(file: string, text: string, catalog: readonly Catalog
   }
   if (!isObject(json)) throw bad("it is not a JSON object");
   if (json["version"] !== 1) throw bad(`its version is ${JSON.stringify(json["version"])}, not 1`);
-  const { entries, data } = json;
-  if (!Array.isArray(entries)) throw bad('it has no list "entries"');
+  const { entries: listed, data, target } = json;
+  if (!Array.isArray(listed)) throw bad('it has no list "entries"');
   if (data !== undefined && typeof data !== "string") throw bad('"data" is not a path');
+  if (target !== undefined && !(typeof target === "string" && isTarget(target)))
+    throw bad(
+      `its target is ${JSON.stringify(target)}, none of ${TARGETS.map(({ id }) => id).join(", ")}`,
+    );
+  const entries = listed.map((entry: unknown, i) =>
+    recipeEntry(entry, `entry ${i + 1}`, bad, catalog),
+  );
   return {
-    entries: entries.map((entry: unknown, i) => recipeEntry(entry, `entry ${i + 1}`, bad, catalog)),
+    entries,
     data: data === undefined ? null : path.resolve(path.dirname(file), data),
+    target: targetOf(entries, target ?? null),
   };
 }
 

@@ -102,6 +102,7 @@ async function write(
     tool: `lathe ${toolVersion}`,
     source: { sha256, sizeBytes: doc.base.fingerprint.sizeBytes },
     entries: doc.recipe,
+    ...(options.target === undefined ? {} : { target: options.target }),
   });
   const stageOptions = {
     externalData: options.externalData,

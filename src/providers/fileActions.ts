@@ -4,25 +4,32 @@
  */
 import path from "node:path";
 import * as vscode from "vscode";
-import type { Entry } from "../shared/doc.ts";
+import type { Doc, Entry } from "../shared/doc.ts";
 import { formatVerified, groupByReason } from "../shared/format.ts";
+import { simulatedText, targetOf, type TargetId } from "../shared/presets.ts";
 import type { CatalogEntry } from "../shared/protocol.ts";
 import type { Skip } from "../shared/report.ts";
 import { CATALOG } from "./catalogue.ts";
-import type { DataMemory } from "./dataMemory.ts";
-import type { Engine } from "./engine.ts";
+import { askAllowedDrop, type AllowedDrop } from "./dropSteps.ts";
+import { explainFile } from "./explainFile.ts";
 import type { CommandFamily } from "./families.ts";
-import { forEachFile, whatOf, type Outcome, type OutcomeOptions } from "./fileOutcomes.ts";
+import {
+  forEachFile,
+  whatOf,
+  type FileActionOptions,
+  type NextAction,
+  type Outcome,
+} from "./fileOutcomes.ts";
+import { measureFile, type Measured } from "./measureFile.ts";
+import { optimizeWithin } from "./optimizeFiles.ts";
 import { outputBeside } from "./outputName.ts";
 import { askParams } from "./paramSteps.ts";
 import { askData, hasData } from "./pickData.ts";
 import { pickTechnique } from "./pickers.ts";
 import { askPreset } from "./presetSteps.ts";
 
-export interface FileActionOptions extends OutcomeOptions {
-  readonly engine: Engine;
-  readonly memory: DataMemory;
-}
+/** Share of the progress before the result is measured. */
+const BEFORE_MEASURING = 0.6;
 
 /**
  * The catalogue's techniques of a family that can work on all these files. Those that leave outputs
@@ -54,17 +61,36 @@ export async function transformFiles(
   }
   const work = await askWork(options, title, p.family, files);
   if (!work) return;
-  const { title: what, entries, suffix } = work;
-  const optional = work.data === "optional";
+  const { title: what, entries, suffix, target } = work;
+  // A result that is for a runtime is measured too, so data is asked for where it is not needed.
+  const measured = target !== null;
   const data =
-    work.data === "none"
+    work.data === "none" && !measured
       ? { of: () => undefined }
-      : await askData({ title: what, models: files, memory, optional });
+      : await askData({ title: what, models: files, memory, optional: work.data !== "required" });
   if (!data) return;
-  await forEachFile(options, { title: what, files }, (file, signal, report) =>
-    transformFile(options, { file, entries, data: data.of(file), suffix }, signal, report),
-  );
+  const hasAny = files.some((file) => data.of(file) !== undefined);
+  const allowed = measured && hasAny ? await askAllowedDrop(what) : null;
+  if (measured && hasAny && !allowed) return;
+  await transformEach(options, what, files, (file) => ({
+    file,
+    entries,
+    data: data.of(file),
+    suffix,
+    target,
+    allowed,
+  }));
 }
+
+const transformEach = (
+  options: FileActionOptions,
+  title: string,
+  files: readonly string[],
+  workOf: (file: string) => FileWork,
+): Promise<void> =>
+  forEachFile(options, { title, files }, (file, signal, report) =>
+    transformFile(options, workOf(file), signal, report),
+  );
 
 /** What is to be done to each file. */
 interface Work {
@@ -72,6 +98,15 @@ interface Work {
   readonly entries: readonly Entry[];
   readonly data: CatalogEntry["data"];
   readonly suffix: string;
+  /** Null where none was asked for. */
+  readonly target: TargetId | null;
+}
+
+interface FileWork extends Pick<Work, "entries" | "suffix" | "target"> {
+  readonly file: string;
+  readonly data: string | undefined;
+  /** Null: what it loses is not measured. */
+  readonly allowed: AllowedDrop | null;
 }
 
 async function askWork(
@@ -80,11 +115,14 @@ async function askWork(
   family: CommandFamily,
   files: readonly string[],
 ): Promise<Work | null> {
+  let target: TargetId | null = null;
   // Presets are recipes for ONNX models.
   if (family === "quantize" && files.every((file) => /\.onnx$/i.test(file))) {
-    const preset = await askPreset(title, await hasData(files, memory));
-    if (preset === null) return null;
-    if (preset !== "custom") return { ...preset, title: `${preset.title}: ${whatOf(files)}` };
+    const choice = await askPreset(title, await hasData(files, memory));
+    if (choice === null) return null;
+    target = choice.target;
+    const { preset } = choice;
+    if (preset) return { ...preset, target, title: `${preset.title}: ${whatOf(files)}` };
   }
   const technique = await pickTechnique(title, techniquesFor(family, files));
   if (!technique) return null;
@@ -92,21 +130,18 @@ async function askWork(
   const params = await askParams(what, technique);
   if (!params) return null;
   const entries = [{ transform: technique.id, params }];
-  return { title: what, entries, data: technique.data, suffix: technique.suffix };
+  return { title: what, entries, data: technique.data, suffix: technique.suffix, target };
 }
 
 async function transformFile(
-  { engine, memory }: FileActionOptions,
-  p: {
-    readonly file: string;
-    readonly entries: readonly Entry[];
-    readonly data: string | undefined;
-    readonly suffix: string;
-  },
+  options: FileActionOptions,
+  p: FileWork,
   signal: AbortSignal,
   report: (fraction: number, message: string) => void,
 ): Promise<Outcome> {
-  const { file, entries, data } = p;
+  const { engine, memory } = options;
+  const { file, entries, data, target, allowed } = p;
+  const toWrite = allowed === null ? 1 : BEFORE_MEASURING;
   const input = { ...(await engine.open(file)), ...(data === undefined ? {} : { data }) };
   const recipe: Entry[] = [];
   let units = 0;
@@ -118,7 +153,8 @@ async function transformFile(
       { doc: { ...input, recipe }, entry, verify: false },
       {
         signal,
-        onProgress: (fraction, message) => report(((i + fraction) / entries.length) * 0.7, message),
+        onProgress: (fraction, message) =>
+          report(((i + fraction) / entries.length) * 0.7 * toWrite, message),
       },
     );
     // A step that found nothing to do is no part of the result's recipe.
@@ -142,9 +178,18 @@ async function transformFile(
     {
       doc: { ...input, recipe },
       to: outputBeside(file, p.suffix),
-      options: { externalData: "auto", overwrite: false, verify: true, recipeFile: true },
+      options: {
+        externalData: "auto",
+        overwrite: false,
+        verify: true,
+        recipeFile: true,
+        ...(target === null ? {} : { target }),
+      },
     },
-    { signal, onProgress: (fraction, message) => report(0.7 + fraction * 0.3, message) },
+    {
+      signal,
+      onProgress: (fraction, message) => report((0.7 + fraction * 0.3) * toWrite, message),
+    },
   );
   // What the result is measured with, when it is opened or compared.
   if (data !== undefined) memory.remember(saved.path, data);
@@ -152,12 +197,54 @@ async function transformFile(
     skipped.length === 0
       ? vscode.l10n.t("{0} changed", String(units))
       : vscode.l10n.t("{0} changed, {1} skipped", String(units), String(skipped.length));
+  const measured =
+    data === undefined || allowed === null
+      ? null
+      : await measureFile(
+          engine,
+          { before: input, output: saved.path, data, allowed, latency: target === "onnxruntime" },
+          signal,
+          (fraction, message) => report(toWrite + fraction * (1 - toWrite), message),
+        );
+  const parts = [
+    measured?.text ?? null,
+    simulatedText(targetOf(recipe, target)),
+    formatVerified(saved.verified),
+    counts,
+  ];
   return {
     kind: "written",
     input,
     output: saved.path,
     sizeBytes: saved.sizeBytes,
-    result: `${formatVerified(saved.verified)}; ${counts}`,
+    result: parts.filter((text) => text !== null).join("; "),
     details,
+    next: measured === null ? [] : nextActions(options, p, { input, recipe }, measured),
   };
+}
+
+/** For what loses more than it may, or may do so: why, or another way within the limit. */
+function nextActions(
+  options: FileActionOptions,
+  p: FileWork,
+  { input, recipe }: { readonly input: Doc; readonly recipe: readonly Entry[] },
+  { verdict }: Measured,
+): readonly NextAction[] {
+  const { data, allowed, file } = p;
+  const limit = allowed?.limit ?? null;
+  if (data === undefined || limit === null || verdict === null || verdict === "within") return [];
+  const optimize: NextAction = {
+    title: vscode.l10n.t("Optimize…"),
+    run: () => optimizeWithin(options, [file], limit, () => data),
+  };
+  const again = (entries: readonly Entry[]): Promise<void> =>
+    transformEach(options, vscode.l10n.t("Quantize {0} again", whatOf([file])), [file], () => ({
+      ...p,
+      entries,
+    }));
+  const explain: NextAction = {
+    title: vscode.l10n.t("Explain…"),
+    run: () => explainFile(options, { before: input, recipe, data, again, others: [optimize] }),
+  };
+  return [explain, optimize];
 }

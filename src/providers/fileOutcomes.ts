@@ -6,7 +6,15 @@ import { Cancelled, toFailure } from "../shared/errors.ts";
 import { formatBytes, formatPercent } from "../shared/format.ts";
 import { failureText, showFailure } from "./failures.ts";
 import type { ModelEditorProvider } from "./modelEditor.ts";
+import type { DataMemory } from "./dataMemory.ts";
+import type { Engine } from "./engine.ts";
 import type { JobStatus } from "./status.ts";
+
+/** What a result that is not as it was wanted offers to do about it. */
+export interface NextAction {
+  readonly title: string;
+  readonly run: () => Promise<void>;
+}
 
 interface Written {
   readonly kind: "written";
@@ -17,6 +25,8 @@ interface Written {
   readonly result: string;
   /** Lines of the log. */
   readonly details: readonly string[];
+  /** Empty where the result is what was asked for. */
+  readonly next: readonly NextAction[];
 }
 
 /** What became of one file. */
@@ -36,6 +46,11 @@ export interface OutcomeOptions {
   readonly log: vscode.LogOutputChannel;
   readonly status: JobStatus;
   readonly editor: ModelEditorProvider;
+}
+
+export interface FileActionOptions extends OutcomeOptions {
+  readonly engine: Engine;
+  readonly memory: DataMemory;
 }
 
 /**
@@ -113,15 +128,20 @@ async function showOutcomes(options: OutcomeOptions, outcomes: readonly Outcome[
   const open = vscode.l10n.t("Open");
   const compare = vscode.l10n.t("Compare");
   const details = vscode.l10n.t("Details");
-  const buttons = [...(written.length > 0 ? [open, compare] : []), details];
+  const next = [...new Set(written.flatMap((one) => one.next.map(({ title }) => title)))];
+  const buttons = [...next, ...(written.length > 0 ? [open, compare] : []), details];
   const choice =
-    failed.length > 0
+    failed.length > 0 || next.length > 0
       ? await vscode.window.showWarningMessage(text, ...buttons)
       : await vscode.window.showInformationMessage(text, ...buttons);
-  if (choice === details) options.log.show();
-  if (choice !== open && choice !== compare) return;
-  const one = await pickWritten(choice, written);
-  if (one)
+  if (choice === undefined) return;
+  if (choice === details) return options.log.show();
+  const offered = ({ next: own }: Written): NextAction | undefined =>
+    own.find(({ title }) => title === choice);
+  const isNext = next.includes(choice);
+  const one = await pickWritten(choice, isNext ? written.filter(offered) : written);
+  if (one && isNext) await offered(one)?.run();
+  else if (one)
     await options.editor.show(vscode.Uri.file(one.output), {
       page: choice === open ? "summary" : "diff",
       technique: null,

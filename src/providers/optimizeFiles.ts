@@ -3,22 +3,15 @@
  * each model's recipe, and writes what was found beside it.
  */
 import * as vscode from "vscode";
-import {
-  formatDrop,
-  formatDropInterval,
-  formatMetric,
-  formatRatioInterval,
-  formatVerified,
-  metricTitle,
-} from "../shared/format.ts";
+import { formatVerified } from "../shared/format.ts";
 import type { OptimizeGoal, OptimizeResult } from "../shared/protocol.ts";
-import type { FileActionOptions } from "./fileActions.ts";
-import { forEachFile, whatOf, type Outcome } from "./fileOutcomes.ts";
+import { askDrop } from "./dropSteps.ts";
+import { forEachFile, whatOf, type FileActionOptions, type Outcome } from "./fileOutcomes.ts";
 import { outputBeside } from "./outputName.ts";
 import { askData } from "./pickData.ts";
+import { qualityText, timeText } from "./qualityText.ts";
 
 const SUFFIX = "opt";
-const DEFAULT_DROP = "1";
 
 export async function optimizeFiles(
   options: FileActionOptions,
@@ -30,30 +23,21 @@ export async function optimizeFiles(
   if (!data) return;
   const maxDrop = await askDrop(title);
   if (maxDrop === null) return;
+  await optimizeWithin(options, files, maxDrop, data.of);
+}
+
+/** Without questions. @param maxDrop a share */
+export async function optimizeWithin(
+  options: FileActionOptions,
+  files: readonly string[],
+  maxDrop: number,
+  dataOf: (file: string) => string | undefined,
+): Promise<void> {
+  const title = vscode.l10n.t("Optimize {0}", whatOf(files));
   const goal: OptimizeGoal = { maxDrop, targetSize: null, faster: false };
   await forEachFile(options, { title, files }, (file, signal, report) =>
-    optimizeFile(options, { file, goal, data: data.of(file) }, signal, report),
+    optimizeFile(options, { file, goal, data: dataOf(file) }, signal, report),
   );
-}
-
-/** A share; null when dismissed. */
-async function askDrop(title: string): Promise<number | null> {
-  const text = await vscode.window.showInputBox({
-    title,
-    prompt: vscode.l10n.t(
-      "Largest drop in %: points of accuracy, or percent of perplexity and errors. It holds only if its 95 % interval is within it.",
-    ),
-    value: DEFAULT_DROP,
-    validateInput: (typed) =>
-      readDrop(typed) === null ? vscode.l10n.t("A number from 0 to 100.") : null,
-  });
-  return text === undefined ? null : readDrop(text);
-}
-
-function readDrop(typed: string): number | null {
-  const text = typed.replace("%", "").trim();
-  const value = Number(text);
-  return text !== "" && value >= 0 && value <= 100 ? value / 100 : null;
 }
 
 async function optimizeFile(
@@ -88,25 +72,13 @@ async function optimizeFile(
     sizeBytes: result.sizeAfter,
     result: resultText(result),
     details,
+    next: [],
   };
 }
 
 /** "Top-1 accuracy 98.00 % → 97.80 %, drop 0.20 points (−0.10 to 0.50 points), time 0.80×; verified by running it". */
 function resultText({ quality, latency, verified }: OptimizeResult): string {
-  const parts: string[] = [];
-  if (quality !== null) {
-    const { before, after, drop, dropUnit } = quality;
-    parts.push(
-      `${metricTitle(before.metric)} ${formatMetric(before.metric, before.value)} → ${formatMetric(after.metric, after.value)}`,
-      vscode.l10n.t("drop {0} ({1})", formatDrop(drop, dropUnit), formatDropInterval(quality)),
-    );
-  }
-  if (latency && latency.ratio !== null)
-    parts.push(
-      vscode.l10n.t(
-        "time {0}",
-        formatRatioInterval(latency.ratio, latency.ratioLow, latency.ratioHigh),
-      ),
-    );
-  return `${parts.join(", ")}${parts.length === 0 ? "" : "; "}${formatVerified(verified)}`;
+  const parts = [quality === null ? null : qualityText(quality), timeText(latency)];
+  const text = parts.filter((part) => part !== null).join(", ");
+  return `${text}${text === "" ? "" : "; "}${formatVerified(verified)}`;
 }

@@ -1,12 +1,15 @@
 /** "Quantize Model…" asks where the result will run, then what is wanted; a preset answers both. */
 import * as vscode from "vscode";
-import { presetsFor, TARGETS, type Preset } from "../shared/presets.ts";
+import { presetsFor, TARGETS, type Preset, type TargetId } from "../shared/presets.ts";
+
+export interface PresetChoice {
+  readonly target: TargetId;
+  /** Null: one technique, with parameters of one's own. */
+  readonly preset: Preset | null;
+}
 
 /** @param dataAtHand presets that need data come first only when there is some. Null when dismissed. */
-export async function askPreset(
-  title: string,
-  dataAtHand: boolean,
-): Promise<Preset | "custom" | null> {
+export async function askPreset(title: string, dataAtHand: boolean): Promise<PresetChoice | null> {
   const target = await vscode.window.showQuickPick(
     TARGETS.map(({ id, title: label, note }) => ({ label, detail: note, id })),
     { title, placeHolder: vscode.l10n.t("Where will it run?") },
@@ -28,7 +31,7 @@ export async function askPreset(
         label: vscode.l10n.t("Custom…"),
         description: "",
         detail: vscode.l10n.t("One technique, with parameters of your choice."),
-        preset: "custom" as const,
+        preset: null,
       },
     ],
     {
@@ -36,5 +39,5 @@ export async function askPreset(
       placeHolder: vscode.l10n.t("Smaller, faster or both?"),
     },
   );
-  return chosen?.preset ?? null;
+  return chosen ? { target: target.id, preset: chosen.preset } : null;
 }

@@ -47,6 +47,8 @@ export interface RecipeFile {
   readonly source: { readonly sha256: string; readonly sizeBytes: number };
   readonly entries: readonly Entry[];
   readonly data?: string;
+  /** The runtime that the result is for, where one was chosen: an id of `shared/presets.ts`. */
+  readonly target?: string;
 }
 
 /** Key of the recipe in ONNX `metadata_props` and safetensors `__metadata__`. */

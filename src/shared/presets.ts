@@ -154,3 +154,18 @@ export function presetsFor(target: TargetId): readonly Preset[] {
 }
 
 export const isTarget = (id: string): id is TargetId => TARGETS.some((target) => target.id === id);
+
+/** The runtime that a recipe says it is for: in its own words, else in those of a technique. */
+export function targetOf(entries: readonly Entry[], given: string | null): TargetId | null {
+  for (const id of [given, ...entries.map(({ params }) => params["target"])])
+    if (typeof id === "string" && isTarget(id)) return id;
+  return null;
+}
+
+/** What figures of this machine's onnxruntime are worth for another runtime; null for its own. */
+export function simulatedText(target: TargetId | null): string | null {
+  const found = TARGETS.find(({ id }) => id === target);
+  return !found || found.id === "onnxruntime"
+    ? null
+    : `made for ${found.title}: accuracy simulated, speed not measured`;
+}

@@ -125,6 +125,8 @@ export interface SaveOptions {
   readonly verify: boolean;
   /** Also write `<output>.lathe.json`. */
   readonly recipeFile: boolean;
+  /** The runtime that the result is for, kept in its recipe. */
+  readonly target?: string;
 }
 export interface SaveResult {
   readonly path: string;

@@ -4,7 +4,7 @@ import { paramsText, readRecipe, wantedEntries } from "../../src/cli/recipe.ts";
 import { LatheError } from "../../src/shared/errors.ts";
 import { choice, flag, number } from "../../src/shared/params.ts";
 import catalogJson from "../../src/shared/catalog.json" with { type: "json" };
-import { presetsFor, TARGETS } from "../../src/shared/presets.ts";
+import { presetsFor, simulatedText, TARGETS } from "../../src/shared/presets.ts";
 import type { CatalogEntry } from "../../src/shared/protocol.ts";
 
 const technique = (id: string, params: CatalogEntry["params"]): CatalogEntry => ({
@@ -165,7 +165,24 @@ describe("recipe files", () => {
   });
 
   it("may be empty: the model is copied", () => {
-    assert.deepEqual(read({ version: 1, entries: [] }), { entries: [], data: null });
+    const empty = { entries: [], data: null, target: null };
+    assert.deepEqual(read({ version: 1, entries: [] }), empty);
+  });
+
+  it("say which runtime they are for, or a technique of theirs does", () => {
+    assert.equal(read({ version: 1, entries: [], target: "coreml" }).target, "coreml");
+    const catalog = catalogJson as unknown as readonly CatalogEntry[];
+    const params = { target: "tensorrt" };
+    const tensorrt = { version: 1, entries: [{ transform: "quantize.static", params }] };
+    assert.equal(readRecipe("r", JSON.stringify(tensorrt), catalog).target, "tensorrt");
+    const half = given([], { preset: "half", target: "web" });
+    assert.equal(wantedEntries("apply", half, null, catalog).target, "web");
+    assert.equal(simulatedText("onnxruntime"), null);
+    assert.equal(simulatedText(null), null);
+    assert.equal(
+      simulatedText("coreml"),
+      "made for Core ML: accuracy simulated, speed not measured",
+    );
   });
 
   it("are refused with the entry and what is wrong with it", () => {
@@ -180,6 +197,10 @@ describe("recipe files", () => {
       [{ version: 1, entries: [{ transform: "graph.clean", seed: 0.5 }] }, /the seed of entry 1/],
       [{ version: 1, entries: [{ transform: "graph.cleen" }] }, /Did you mean "graph\.clean"/],
       [{ version: 1, entries: [], data: 4 }, /"data" is not a path/],
+      [
+        { version: 1, entries: [], target: "abacus" },
+        /its target is "abacus", none of onnxruntime/,
+      ],
     ];
     for (const [value, expected] of problems)
       assert.match(

@@ -39,6 +39,10 @@ export const fileFlows = [
       await sleep(300);
       await window.screenshot("files-data");
       await window.pick(/^\s*dataset\.json/);
+      await window.quickInput.getByText("No limit, show me what it costs").waitFor();
+      await sleep(300);
+      await window.screenshot("files-drop");
+      await window.pick("No limit, show me what it costs");
       const toast = window.toast(/static\.\w+\.onnx: .* → .*verified/);
       await toast.waitFor();
       await sleep(TOAST_FADES_MS);
@@ -52,6 +56,40 @@ export const fileFlows = [
       await diff.getByText("Top-1 accuracy").first().scrollIntoViewIfNeeded();
       await sleep(300);
       await window.screenshot("files-static-compare");
+    },
+  },
+  {
+    name: "files: Quantize… says when an allowed drop is not shown, explains it, and tries again without the worst layers",
+    async run({ window, folder }) {
+      await window.menu("limit.onnx", "Quantize Model…");
+      await window.pick("onnxruntime on a CPU");
+      await window.pick("Small, same speed");
+      await window.quickInput.getByText("dataset.json", { exact: true }).first().waitFor();
+      await window.pick(/dataset\.json/);
+      await window.pick("Another limit…");
+      await window.quickInput.getByText("Largest drop in %").waitFor();
+      await window.page.keyboard.type("0");
+      await sleep(300);
+      await window.page.keyboard.press("Enter");
+      const toast = window.toast(
+        /limit\.w4a8\.onnx: .*(not shown to be within|more than) the allowed 0\.00 points/,
+      );
+      await toast.waitFor();
+      await sleep(TOAST_FADES_MS);
+      await window.screenshot("files-limit-not-shown");
+      const recipe = await checkOutput(folder, "limit", { smaller: true });
+      assert.equal(recipe.target, "onnxruntime");
+      await toast.getByText("Explain…", { exact: true }).click();
+      const why = window.toast(/limit\.onnx: .*Next: /);
+      await why.waitFor();
+      await sleep(TOAST_FADES_MS);
+      await window.screenshot("files-limit-explained");
+      const keep = why.getByText("Keep These as They Were", { exact: true });
+      if (!(await keep.isVisible())) return;
+      await keep.click();
+      await window.toast(/limit\.w4a8\.2\.onnx: .*verified/).waitFor();
+      await sleep(TOAST_FADES_MS);
+      await window.screenshot("files-limit-again");
     },
   },
   {

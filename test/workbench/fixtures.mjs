@@ -45,6 +45,7 @@ const MEASURED = {
     "prune.onnx",
     "factor.onnx",
     "static.onnx",
+    "limit.onnx",
     "optimize1.onnx",
     "optimize2.onnx",
     "git.onnx",

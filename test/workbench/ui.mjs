@@ -44,6 +44,7 @@ export const flows = [
       await window.quickInput.getByText("Use defaults").waitFor();
       await window.screenshot("dark-quantize-parameters");
       await window.pick("Use defaults");
+      await window.pick("Without data");
       const toast = window.toast(/explorer\.\w+\.onnx: .* → .*verified/);
       await toast.waitFor();
       await sleep(TOAST_FADES_MS);
@@ -70,6 +71,7 @@ export const flows = [
       await window.menu("batch2.onnx", "Quantize Model…");
       await window.pick("onnxruntime on a CPU");
       await window.pick("LLM 4-bit");
+      await window.pick("Without data");
       await window.toast(/2 of 2 models written/).waitFor();
       for (const stem of ["batch1", "batch2"])
         assert.ok(listOf(folder).some((name) => new RegExp(`^${stem}\\.\\w+\\.onnx$`).test(name)));
@@ -451,6 +453,7 @@ async function quantizeAgain({ window, folder }) {
   await sleep(500);
   await window.page.keyboard.press("Enter");
   await window.pick("Use these settings");
+  await window.pick("Without data");
   await window.toast(/explorer\.\w+\.2\.onnx: .* → /).waitFor();
   const made = listOf(folder).filter((name) => !before.includes(name) && name.endsWith(".onnx"));
   assert.equal(made.length, 1);
