@@ -33,8 +33,9 @@ export interface Considered {
   readonly drop: number | null;
   readonly dropLow: number | null;
   readonly dropHigh: number | null;
-  readonly state: "chosen" | "rejected" | "not tried";
-  /** Why it was chosen, rejected or not tried. */
+  /** "measured": it would have done, but another was better. */
+  readonly state: "chosen" | "rejected" | "measured";
+  /** Why it was chosen, rejected or passed over. */
   readonly reason: string;
 }
 

@@ -45,7 +45,10 @@ test("bootstrap: the same every time, and as wide as theory says for a mean", ()
   assert.deepEqual(bootstrap([values, ones], mean), interval);
   near(interval.low, -0.098, 0.008);
   near(interval.high, 0.098, 0.008);
-  assert.deepEqual(bootstrapMedian(Float64Array.of(2, 2, 2)), { low: 2, high: 2 });
+  assert.deepEqual(bootstrapMedian([Float64Array.of(2, 2, 2)]), { low: 2, high: 2 });
+  // What differs between groups counts, however alike the values of each are.
+  const apart = [1, 2, 3].map((value) => new Float64Array(20).fill(value));
+  assert.deepEqual(bootstrapMedian(apart), { low: 1, high: 3 });
 });
 
 test("quantile is linear between neighbours", () => {

@@ -91,7 +91,7 @@ export function paretoChart(points: readonly Considered[]): TemplateResult | typ
           </svg>`
     }
     <ul class="key">
-      ${(["chosen", "rejected", "not tried"] as const).map(
+      ${(["chosen", "rejected", "measured"] as const).map(
         (state) =>
           html`<li>
             <svg viewBox="-8 -8 16 16" aria-hidden="true">${shape(state, 0, 0)}</svg>
@@ -122,8 +122,8 @@ function shape(state: Considered["state"], x: number, y: number): TemplateResult
       return svg`<path class="chosen" d="M${x} ${y - 7}L${x + 7} ${y}L${x} ${y + 7}L${x - 7} ${y}Z"></path>`;
     case "rejected":
       return svg`<path class="rejected" d="M${x - 4} ${y - 4}L${x + 4} ${y + 4}M${x + 4} ${y - 4}L${x - 4} ${y + 4}"></path>`;
-    case "not tried":
-      return svg`<circle class="untried" cx=${x} cy=${y} r="4"></circle>`;
+    case "measured":
+      return svg`<circle class="measured" cx=${x} cy=${y} r="4"></circle>`;
   }
 }
 
@@ -185,7 +185,7 @@ export const paretoStyles = css`
     stroke: var(--vscode-charts-red, var(--vscode-foreground));
     stroke-width: 2;
   }
-  figure.pareto .untried {
+  figure.pareto .measured {
     fill: none;
     stroke: var(--quiet);
     stroke-width: 1.5;

@@ -44,7 +44,7 @@ export const advisor = {
   axisSize: "size",
   axisDrop: "drop",
   axisKl: "KL (log)",
-  states: { chosen: "chosen", rejected: "rejected", "not tried": "not tried" } as Readonly<
+  states: { chosen: "chosen", rejected: "rejected", measured: "measured, not chosen" } as Readonly<
     Record<string, string>
   >,
   configuration: "Configuration",

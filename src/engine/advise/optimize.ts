@@ -29,10 +29,12 @@ import { damageOf, measureDamages } from "./damage.ts";
 import { alternatives, layersOf, preparations, waysFor, type Layer } from "./menu.ts";
 import { DEFAULT_DROP, firstThatHolds, point, type Chosen } from "./hold.ts";
 import { say } from "./optimizeText.ts";
-import { inOrder, type Measured } from "./order.ts";
+import { inOrder, maySlow, whyNot, type Measured } from "./order.ts";
 import { openTrial, type Trial } from "./trial.ts";
 
-const QUICK_RUNS = 20;
+const QUICK_RUNS = 21;
+/** For those that a first look calls a little slower. */
+const LONGER_RUNS = 60;
 /** A preparation that moves outputs more than this did not keep them. */
 const ROUNDING = 1e-4;
 
@@ -133,8 +135,7 @@ async function search(scene: Scene, task: Task): Promise<Found> {
     reason: string,
     quality: PairedQuality | null = null,
   ): void => void points.set(JSON.stringify(one.entries), point(one, state, reason, quality));
-  for (const one of measured)
-    note(one, "not tried", "a better one was found first, or it is further from the goal");
+  for (const one of measured) note(one, "measured", say.outdone.unlooked);
   const order = inOrder(measured, goal, wanted);
   for (const { one, reason } of order.out) note(one, "rejected", reason);
   reasons.push(...order.reasons, ...failed);
@@ -146,7 +147,12 @@ async function search(scene: Scene, task: Task): Promise<Found> {
     reasons,
     part(task, 0.8, 0.92),
   );
-  if (chosen) reasons.push(...say.kept(keptLayers(layers, chosen.candidate.picks)));
+  if (chosen) {
+    reasons.push(...say.kept(keptLayers(layers, chosen.candidate.picks)));
+    for (const one of order.tries)
+      if (points.get(JSON.stringify(one.entries))?.state === "measured")
+        note(one, "measured", whyNot(one, chosen.candidate, goal, wanted));
+  }
   return { chosen, considered: [...points.values()], layers, reasons };
 }
 
@@ -198,7 +204,10 @@ async function measureAll(
         continue;
       }
       const sizeBytes = await trial.sizeOf(candidate.entries, task);
-      const latency = await trial.latencyOf(candidate.entries, QUICK_RUNS, task);
+      const quick = await trial.latencyOf(candidate.entries, QUICK_RUNS, task);
+      const latency = maySlow(quick)
+        ? await trial.latencyOf(candidate.entries, LONGER_RUNS, task)
+        : quick;
       measured.push({
         ...candidate,
         damage,

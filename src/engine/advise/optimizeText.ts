@@ -55,6 +55,13 @@ export const say = {
   notFaster: (latency: BenchResult): string =>
     `it is not faster here: ${times(latency)} of the time`,
   slower: (latency: BenchResult): string => `it is slower here: ${times(latency)} of the time`,
+  /** What a configuration lacks that was measured, but not chosen. */
+  outdone: {
+    size: "the chosen one is smaller",
+    time: "the chosen one is faster here",
+    damage: "the chosen one is as good otherwise and keeps the outputs nearer",
+    unlooked: "others were tried first, and no more were measured on the report samples",
+  },
   tooFar: (one: Apart): string =>
     `its outputs are too far away on the search samples: ${apart(one)}`,
   /** "; most of it comes from A (62 %) and B (20 %)". */

@@ -14,16 +14,59 @@ export interface Measured extends Candidate {
 
 /** A candidate whose time is above this is called slower: below it is noise. */
 const SLOWER = 1.05;
+/** Above this nobody needs to measure again. */
+const CLEARLY_SLOWER = 1.3;
 export const isSlower = ({ ratio, ratioLow }: BenchResult): boolean =>
   (ratio ?? 1) > SLOWER && (ratioLow ?? 1) > 1;
+/** Slower by so little that it deserves a longer look. */
+export const maySlow = (latency: BenchResult): boolean =>
+  isSlower(latency) && (latency.ratio ?? 1) < CLEARLY_SLOWER;
 export const isFaster = ({ ratioHigh }: BenchResult): boolean =>
   ratioHigh !== null && ratioHigh < 1;
 
-/** Sizes within 5 % count as equal, and times within 20 %: no one gives quality away for them. */
-const classOf = (value: number, width: number): number =>
-  Math.round(Math.log(value) / Math.log(width));
-const sizeClass = ({ sizeBytes }: Measured): number => classOf(sizeBytes, 1.05);
-const timeClass = ({ latency }: Measured): number => classOf(latency.ratio ?? 1, 1.2);
+/** Sizes within 5 % count as equal: no one gives quality away for them. */
+const SAME_SIZE = 1.05;
+/** Times within 20 % too where size is what counts, and within 5 % where speed does. */
+const SAME_TIME = { size: 1.2, speed: 1.05 } as const;
+
+const ratioOf = ({ latency }: Measured): number => latency.ratio ?? 1;
+const least = <T>(all: readonly T[], value: (one: T) => number): T | undefined =>
+  all.reduce<T | undefined>(
+    (best, one) => (best === undefined || value(one) < value(best) ? one : best),
+    undefined,
+  );
+
+/** As fast as `best` as far as was measured: near it, or with intervals that overlap. */
+const isAsFast = (one: Measured, best: Measured, width: number): boolean =>
+  ratioOf(one) <= ratioOf(best) * width ||
+  (one.latency.ratioLow ?? 0) <= (best.latency.ratioHigh ?? Infinity);
+const asFast = (all: readonly Measured[], width: number): readonly Measured[] => {
+  const best = least(all, ratioOf);
+  return best ? all.filter((one) => isAsFast(one, best, width)) : [];
+};
+const asSmall = (all: readonly Measured[]): readonly Measured[] => {
+  const best = least(all, ({ sizeBytes }) => sizeBytes);
+  return best ? all.filter(({ sizeBytes }) => sizeBytes <= best.sizeBytes * SAME_SIZE) : [];
+};
+const gentlest = (all: readonly Measured[]): Measured | undefined =>
+  least(all, ({ damage }) => damage);
+
+/**
+ * The best of all for a goal. Measured times decide only where they clearly differ, so that the same
+ * question finds the same answer: among the equally fast the smaller counts, then the gentler.
+ */
+function bestOf(
+  all: readonly Measured[],
+  goal: OptimizeGoal,
+  wanted: number | null,
+): Measured | undefined {
+  // Slower ones last: they are offered only when nothing else is, and it is said.
+  const quick = all.filter(({ latency }) => !isSlower(latency));
+  const pool = quick.length > 0 ? quick : all;
+  if (goal.faster) return gentlest(asSmall(asFast(pool, SAME_TIME.speed)));
+  if (wanted !== null) return gentlest(pool);
+  return gentlest(asFast(asSmall(pool), SAME_TIME.size));
+}
 
 /** Which to try on the report split, best first; and why the others are out. */
 export function inOrder(
@@ -36,7 +79,7 @@ export function inOrder(
   readonly reasons: readonly string[];
 } {
   const out: { one: Measured; reason: string }[] = [];
-  const fits = measured.filter((one) => {
+  const left = measured.filter((one) => {
     const reason =
       wanted !== null && one.sizeBytes > wanted
         ? say.tooLarge(one.sizeBytes, wanted)
@@ -48,15 +91,26 @@ export function inOrder(
   });
   const smallest = Math.min(...measured.map(({ sizeBytes }) => sizeBytes));
   const reasons = wanted !== null && smallest > wanted ? [say.unreachable(wanted, smallest)] : [];
-  const byDamage = (a: Measured, b: Measured): number => a.damage - b.damage;
-  const bySize = (a: Measured, b: Measured): number =>
-    sizeClass(a) - sizeClass(b) || timeClass(a) - timeClass(b) || byDamage(a, b);
-  const byTime = (a: Measured, b: Measured): number =>
-    (a.latency.ratio ?? 1) - (b.latency.ratio ?? 1);
-  const order = goal.faster ? byTime : wanted === null ? bySize : byDamage;
-  // Slower ones last: they are offered only when nothing else is, and it is said.
-  const tries = fits.sort(
-    (a, b) => Number(isSlower(a.latency)) - Number(isSlower(b.latency)) || order(a, b),
-  );
+  const tries: Measured[] = [];
+  for (let next = bestOf(left, goal, wanted); next; next = bestOf(left, goal, wanted)) {
+    tries.push(next);
+    left.splice(left.indexOf(next), 1);
+  }
   return { tries, out, reasons };
+}
+
+/** What `chosen` has over one that was measured and would do as well. */
+export function whyNot(
+  one: Measured,
+  chosen: Measured,
+  goal: OptimizeGoal,
+  wanted: number | null,
+): string {
+  if (isSlower(one.latency) && !isSlower(chosen.latency)) return say.slower(one.latency);
+  const slow = !isAsFast(one, chosen, goal.faster ? SAME_TIME.speed : SAME_TIME.size);
+  const large = one.sizeBytes > chosen.sizeBytes * SAME_SIZE;
+  if (goal.faster && slow) return say.outdone.time;
+  if ((goal.faster || wanted === null) && large) return say.outdone.size;
+  if (wanted === null && slow) return say.outdone.time;
+  return say.outdone.damage;
 }

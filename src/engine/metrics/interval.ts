@@ -48,14 +48,21 @@ export function bootstrap(
   return { low: quantile(values.sort(), 0.025), high: quantile(values, 0.975) };
 }
 
-/** 95 % percentile bootstrap (seed 0) of the median. */
-export function bootstrapMedian(values: Float64Array): Interval {
+/**
+ * 95 % percentile bootstrap (seed 0) of the median of values in groups whose members have more in
+ * common than with others: groups are drawn first, then values within each.
+ */
+export function bootstrapMedian(groups: readonly Float64Array[]): Interval {
   const rng = random(0);
   const medians = new Float64Array(2000);
-  const draw = new Float64Array(values.length);
+  const draw: number[] = [];
   for (let r = 0; r < medians.length; r++) {
-    for (let i = 0; i < draw.length; i++) draw[i] = values[rng.int(values.length)] ?? 0;
-    medians[r] = quantile(draw.sort(), 0.5);
+    draw.length = 0;
+    for (let g = 0; g < groups.length; g++) {
+      const values = groups[groups.length === 1 ? 0 : rng.int(groups.length)] ?? [];
+      for (let i = 0; i < values.length; i++) draw.push(values[rng.int(values.length)] ?? 0);
+    }
+    medians[r] = quantile(Float64Array.from(draw).sort(), 0.5);
   }
   return { low: quantile(medians.sort(), 0.025), high: quantile(medians, 0.975) };
 }

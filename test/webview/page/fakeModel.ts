@@ -357,12 +357,12 @@ export function optimized(found: boolean): OptimizeResult {
     { transform: "quantize.weightOnly", params: { bits: 4, block: 32 } },
   ];
   const considered = Array.from({ length: 14 }, (_, i): Considered => {
-    const state = i === 9 && found ? "chosen" : i < 11 ? "rejected" : "not tried";
+    const state = i === 9 && found ? "chosen" : i < 11 ? "rejected" : "measured";
     return {
       label: `4 bit weights (${i + 3} layers), ${14 - i} layers kept`,
       entries,
       sizeBytes: TENSOR_BYTES * (1 - i * 0.055),
-      kl: state === "not tried" ? null : 1e-5 * 2.2 ** i,
+      kl: 1e-5 * 2.2 ** i,
       sqnrDb: 40 - i,
       predictedKl: 1.1e-5 * 2.2 ** i,
       latencyRatio: i % 3 === 0 ? 0.9 - i * 0.01 : null,
@@ -375,7 +375,7 @@ export function optimized(found: boolean): OptimizeResult {
           ? "The smallest whose drop is shown to be within 1 point."
           : state === "rejected"
             ? "Larger than the one that was chosen."
-            : "Predicted to lose more than is allowed.",
+            : "The chosen one is smaller.",
     };
   });
   return {
