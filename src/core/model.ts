@@ -45,9 +45,13 @@ export interface Value {
   readonly shape: readonly Dim[] | null;
   /** "tensor", or what ONNX calls it: "sequence", "map", "optional", "sparse_tensor". */
   readonly type: "tensor" | "sequence" | "map" | "optional" | "sparse_tensor";
+  /** What a sequence or an optional holds, where the file says. */
+  readonly element?: ElementType;
   /** The message this declaration came from; only `formats/` looks inside. */
   readonly original?: unknown;
 }
+
+export type ElementType = Pick<Value, "dtype" | "shape" | "type" | "element">;
 
 export type Attribute =
   | { readonly kind: "int"; readonly value: number }
@@ -59,8 +63,15 @@ export type Attribute =
   | { readonly kind: "tensor"; readonly value: Tensor }
   /** The subgraph's contents are `model.graphs.get(graphKey(path))`. */
   | { readonly kind: "graph"; readonly path: GraphPath }
-  /** Types without a reading of ours (tensors, graphs lists, type protos, references); kept as found. */
-  | { readonly kind: "opaque"; readonly type: string };
+  /** Types without a reading of ours (lists of tensors or graphs, sparse tensors); kept as found. */
+  | {
+      readonly kind: "opaque";
+      readonly type: string;
+      /** Inside a function: the attribute of the calling node that stands here. */
+      readonly refersTo?: string;
+      /** A type proto. */
+      readonly element?: ElementType;
+    };
 
 export interface GraphNode {
   readonly name: string;
@@ -95,6 +106,12 @@ export interface FunctionInfo {
   readonly domain: string;
   readonly name: string;
   readonly nodes: number;
+  /** Names of the attributes a call may set; those with a default are in `defaults`. */
+  readonly attributes: readonly string[];
+  readonly defaults: Readonly<Record<string, Attribute>>;
+  readonly opsets: ReadonlyMap<string, number>;
+  /** Its graph at `MAIN`, and the subgraphs inside, by `graphKey`. */
+  readonly graphs: ReadonlyMap<string, Graph>;
 }
 
 export interface ModelFile {

@@ -8,7 +8,9 @@ import {
   enclosingPaths,
   graphKey,
   MAIN,
+  type Attribute,
   type Dim,
+  type FunctionInfo,
   type Graph,
   type GraphNode,
   type GraphPath,
@@ -16,25 +18,12 @@ import {
   type Tensor,
   type Value,
 } from "./model.ts";
-import { constantRules } from "./shapes/constants.ts";
-import { controlRules } from "./shapes/control.ts";
-import { convolutionRules } from "./shapes/convolution.ts";
-import { elementwiseRules } from "./shapes/elementwise.ts";
-import { indexingRules } from "./shapes/indexing.ts";
-import { layerRules, microsoftLayerRules } from "./shapes/layers.ts";
-import { matrixRules, microsoftMatrixRules } from "./shapes/matrix.ts";
-import { reductionRules } from "./shapes/reduction.ts";
-import { reshapingRules } from "./shapes/reshaping.ts";
-import {
-  elementsOf,
-  UNKNOWN,
-  value,
-  type Info,
-  type RuleContext,
-  type RuleTable,
-} from "./shapes/rule.ts";
+import { ruleFor } from "./shapes/registry.ts";
+import { elementsOf, infoOfType, UNKNOWN, value, type Info } from "./shapes/rule.ts";
 
 export interface ShapeTable {
+  /** All that is known of `name`, of sequences and optionals too. */
+  infoOf(path: GraphPath, name: string): Info;
   /** Shape of `name` as seen from the graph at `path`; null where the rank is not known. */
   shapeOf(path: GraphPath, name: string): readonly Dim[] | null;
   dtypeOf(path: GraphPath, name: string): Dtype | null;
@@ -48,64 +37,87 @@ export interface InferOptions {
    * every size that follows is a number, which an expression of symbols may not give.
    */
   readonly bind?: (symbol: string | null) => number | null;
+  /** What is known of an input of the main graph beyond its declaration: its elements, say. */
+  readonly given?: (input: string) => Info | null;
+  /** Ignores what the file declares of anything but inputs, so that only the rules speak. */
+  readonly onlyRules?: boolean;
+  /** Hears what cannot be: a node that fails whatever its data, a declaration that is not so. */
+  readonly report?: (contradiction: Contradiction) => void;
+}
+
+export interface Contradiction {
+  readonly path: GraphPath;
+  /** Null for a graph input or initializer. */
+  readonly node: GraphNode | null;
+  /** The function whose body has the node. */
+  readonly inFunction: string | null;
+  readonly what:
+    | { readonly kind: "node"; readonly text: string }
+    | {
+        readonly kind: "declared";
+        readonly name: string;
+        readonly inferred: Info;
+        readonly declared: Value;
+      };
 }
 
 /** Deeper nesting than any real model; a body that is its own ancestor must not recurse forever. */
 const MAX_DEPTH = 64;
 
-const standard: RuleTable = {
-  ...elementwiseRules,
-  ...convolutionRules,
-  ...matrixRules,
-  ...reshapingRules,
-  ...indexingRules,
-  ...constantRules,
-  ...reductionRules,
-  ...layerRules,
-  ...controlRules,
-};
-const microsoft: RuleTable = { ...microsoftMatrixRules, ...microsoftLayerRules };
-/** Quantized and fused operators keep their float namesakes' rules in onnxruntime's own domain. */
-const ruleFor = (node: GraphNode): ((c: RuleContext) => readonly Info[]) | undefined => {
-  if (node.domain === "" || node.domain === "ai.onnx") return own(standard, node.op);
-  if (node.domain === "com.microsoft") return own(microsoft, node.op) ?? own(standard, node.op);
-  return undefined;
-};
-const own = (table: RuleTable, op: string): RuleTable[string] | undefined =>
-  Object.hasOwn(table, op) ? table[op] : undefined;
-
 const tables = new WeakMap<Model, ShapeTable>();
 
 /** Linear in the number of nodes; the answer without options is kept for as long as the model lives. */
-export function inferShapes(model: Model, options: InferOptions = {}): ShapeTable {
-  if (options.bind) return infer(model, options);
+export function inferShapes(model: Model, options?: InferOptions): ShapeTable {
+  if (options) return infer(model, options);
   let table = tables.get(model);
-  if (!table) tables.set(model, (table = infer(model, options)));
+  if (!table) tables.set(model, (table = infer(model, {})));
   return table;
 }
 
 type Infos = Map<string, Map<string, Info>>;
 
-/** One inference under way. */
+/** One inference under way, of a model or of the body of a function that is called. */
 interface Run {
-  readonly model: Model;
+  readonly graphs: Model["graphs"];
+  readonly opsets: Model["opsets"];
+  readonly functions: ReadonlyMap<string, FunctionInfo>;
   readonly infos: Infos;
   readonly options: InferOptions;
+  readonly budget: Budget;
+  readonly call: Call | null;
+}
+interface Budget {
   /** Node visits left: loops inside loops are entered again and again until their shapes settle. */
   visitsLeft: number;
+}
+/** Where a function is called from: what its references to attributes stand for. */
+interface Call {
+  readonly name: string;
+  readonly attrs: GraphNode["attrs"];
+  readonly depth: number;
 }
 
 function infer(model: Model, options: InferOptions): ShapeTable {
   const infos: Infos = new Map();
   const nodes = [...model.graphs.values()].reduce((sum, graph) => sum + graph.nodes.length, 0);
-  // Three turns settle an ordinary loop; 64 visits per node leave room for three such levels.
-  const run: Run = { model, infos, options, visitsLeft: 64 * nodes + 1000 };
+  const inFunctions = model.functions.reduce((sum, f) => sum + f.nodes, 0);
+  const run: Run = {
+    graphs: model.graphs,
+    opsets: model.opsets,
+    functions: new Map(model.functions.map((f) => [`${f.domain}.${f.name}`, f])),
+    infos,
+    options,
+    // Three turns settle an ordinary loop; 64 visits per node leave room for three such levels.
+    budget: { visitsLeft: 64 * (nodes + inFunctions) + 1000 },
+    call: null,
+  };
   inferGraph(run, MAIN, null, 0);
   // Bodies of operators without a rule are still worth what they declare and what follows from it.
   for (const { path } of model.graphs.values())
     if (!infos.has(graphKey(path))) inferGraph(run, path, null, path.length / 2);
   const find = (path: GraphPath, name: string): Info => lookUp(infos, path, name);
   return {
+    infoOf: find,
     shapeOf: (path, name) => find(path, name).shape,
     dtypeOf: (path, name) => find(path, name).dtype,
     elementsOf: (path, name) => find(path, name).data,
@@ -128,27 +140,61 @@ function inferGraph(
   inputs: readonly Info[] | null,
   depth: number,
 ): readonly Info[] | null {
-  const { infos, options } = run;
-  const graph = run.model.graphs.get(graphKey(path));
-  if (!graph || depth > MAX_DEPTH || run.visitsLeft < 0) return null;
-  run.visitsLeft -= graph.nodes.length;
+  const { infos, options, budget } = run;
+  const graph = run.graphs.get(graphKey(path));
+  if (!graph || depth > MAX_DEPTH || budget.visitsLeft < 0) return null;
+  budget.visitsLeft -= graph.nodes.length;
   const known = new Map<string, Info>();
   infos.set(graphKey(path), known);
-  graph.inputs.forEach((name, i) =>
+  const isMain = path === MAIN && run.call === null;
+  const put = (name: string, info: Info, isInput: boolean, node: GraphNode | null): void => {
+    const declared = graph.values.get(name);
+    if (declared && options.report && !isMeant(info, declared))
+      options.report({
+        path,
+        node,
+        inFunction: run.call?.name ?? null,
+        what: { kind: "declared", name, inferred: info, declared },
+      });
     known.set(
       name,
-      complete(inputs?.[i] ?? UNKNOWN, graph.values.get(name), options, path === MAIN),
-    ),
-  );
-  for (const [name, tensor] of graph.tensors) known.set(name, tensorInfo(tensor));
+      complete(
+        info,
+        isInput || !options.onlyRules ? declared : undefined,
+        options,
+        isMain && isInput,
+      ),
+    );
+  };
+  graph.inputs.forEach((name, i) => {
+    const given = inputs?.[i] ?? (isMain ? options.given?.(name) : null) ?? UNKNOWN;
+    put(name, given, true, null);
+  });
+  // An initializer listed as an input is a default: its elements may be others, its type is declared.
+  for (const [name, tensor] of graph.tensors) put(name, tensorInfo(tensor), true, null);
   for (const node of graph.nodes) {
     const outputs = applyRule(run, graph, node, depth);
     node.outputs.forEach((name, i) => {
-      if (name !== "")
-        known.set(name, complete(outputs[i] ?? UNKNOWN, graph.values.get(name), options, false));
+      if (name !== "") put(name, outputs[i] ?? UNKNOWN, false, node);
     });
   }
   return graph.outputs.map((name) => lookUp(infos, path, name));
+}
+
+/** A declaration may know more or less than what is inferred, but nothing else. Symbols may be renamed. */
+function isMeant(info: Info, declared: Value): boolean {
+  if (info.dtype !== null && declared.type !== "tensor" && declared.type !== "sparse_tensor")
+    return false;
+  if (info.holds && declared.dtype !== null && declared.type !== info.holds.kind) return false;
+  if (info.dtype !== null && declared.dtype !== null && info.dtype !== declared.dtype) return false;
+  if (info.shape === null || declared.shape === null) return true;
+  return (
+    info.shape.length === declared.shape.length &&
+    info.shape.every((dim, i) => {
+      const other = declared.shape?.[i] ?? null;
+      return typeof dim !== "number" || typeof other !== "number" || dim === other;
+    })
+  );
 }
 
 /** Inferred facts win; where there are none the file's declaration counts. */
@@ -158,7 +204,9 @@ function complete(
   options: InferOptions,
   isInput: boolean,
 ): Info {
-  if (!declared) return info;
+  if (!declared || info.holds) return info;
+  if (declared.type !== "tensor")
+    return info.dtype === null && info.shape === null ? infoOfType(declared) : info;
   const dims = declared.shape?.map((dim): Dim => {
     if (typeof dim === "number" && dim >= 0) return dim;
     const symbol = typeof dim === "string" && dim !== "" ? dim : null;
@@ -166,7 +214,7 @@ function complete(
     // An inner symbol may stand for an expression that binding would get wrong.
     return isInput ? options.bind(symbol) : null;
   });
-  const usable = declared.type === "tensor" ? (dims ?? null) : null;
+  const usable = dims ?? null;
   const shape =
     info.shape === null
       ? usable
@@ -183,14 +231,17 @@ const tensorInfo = (tensor: Tensor): Info =>
     tensor.at instanceof Uint8Array ? elementsOf(tensor, tensor.at) : null,
   );
 
-function applyRule(run: Run, graph: Graph, node: GraphNode, depth: number): readonly Info[] {
-  const rule = ruleFor(node);
+function applyRule(run: Run, graph: Graph, found: GraphNode, depth: number): readonly Info[] {
+  const node = run.call ? resolved(found, run.call.attrs) : found;
+  const body = run.functions.get(`${node.domain}.${node.op}`);
+  if (body) return callFunction(run, graph, node, body, depth);
+  const rule = ruleFor(node.domain, node.op);
   if (!rule) return [];
   const attr = (name: string): GraphNode["attrs"][string] | undefined =>
     Object.hasOwn(node.attrs, name) ? node.attrs[name] : undefined;
   return rule({
     node,
-    opset: run.model.opsets.get(node.domain === "ai.onnx" ? "" : node.domain) ?? 1,
+    opset: run.opsets.get(node.domain === "ai.onnx" ? "" : node.domain) ?? 1,
     inputCount: node.inputs.length,
     input: (i) => lookUp(run.infos, graph.path, node.inputs[i] ?? ""),
     has: (i) => (node.inputs[i] ?? "") !== "",
@@ -220,5 +271,50 @@ function applyRule(run: Run, graph: Graph, node: GraphNode, depth: number): read
       if (found?.kind !== "graph") return null;
       return inferGraph(run, found.path, inputs, depth + 1);
     },
+    problem: (text) =>
+      run.options.report?.({
+        path: graph.path,
+        node: found,
+        inFunction: run.call?.name ?? null,
+        what: { kind: "node", text },
+      }),
   });
+}
+
+/** The node with the attributes that its references stand for; one that the call leaves out is absent. */
+function resolved(node: GraphNode, given: GraphNode["attrs"]): GraphNode {
+  const entries = Object.entries(node.attrs);
+  if (!entries.some(([, attr]) => attr.kind === "opaque" && attr.refersTo !== undefined))
+    return node;
+  const attrs = entries.flatMap(([name, attr]): [string, Attribute][] => {
+    if (attr.kind !== "opaque" || attr.refersTo === undefined) return [[name, attr]];
+    const meant = Object.hasOwn(given, attr.refersTo) ? given[attr.refersTo] : undefined;
+    return meant ? [[name, meant]] : [];
+  });
+  return { ...node, attrs: Object.fromEntries(attrs) };
+}
+
+/** The outputs of a model's own function, from its body with the inputs and attributes of this call. */
+function callFunction(
+  run: Run,
+  graph: Graph,
+  node: GraphNode,
+  body: FunctionInfo,
+  depth: number,
+): readonly Info[] {
+  const call: Call = {
+    name: `${body.domain}.${body.name}`,
+    attrs: { ...body.defaults, ...node.attrs },
+    depth: (run.call?.depth ?? 0) + 1,
+  };
+  if (call.depth > MAX_DEPTH) return [];
+  const inner: Run = {
+    ...run,
+    graphs: body.graphs,
+    opsets: body.opsets,
+    infos: new Map(),
+    call,
+  };
+  const inputs = node.inputs.map((name) => lookUp(run.infos, graph.path, name));
+  return inferGraph(inner, MAIN, inputs, depth + 1) ?? [];
 }

@@ -2,6 +2,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Attribute, Tensor } from "../core/model.ts";
 import { isSet } from "./onnxOrigin.ts";
+import { readType } from "./onnxValue.ts";
 import { AttributeProtoSchema, type AttributeProto, type TensorProto } from "./onnx_pb.ts";
 
 /** `AttributeProto.AttributeType`, by number. */
@@ -58,7 +59,8 @@ export function readAttribute(
   readTensor: (message: TensorProto) => Tensor | null,
   openGraph: () => readonly string[],
 ): Attribute {
-  if (message.refAttrName !== "") return { kind: "opaque", type: "reference" };
+  if (message.refAttrName !== "")
+    return { kind: "opaque", type: "reference", refersTo: message.refAttrName };
   const type = typeOf(message);
   switch (type) {
     case "float":
@@ -85,6 +87,8 @@ export function readAttribute(
     }
     case "graph":
       return message.g ? { kind: "graph", path: openGraph() } : { kind: "opaque", type: "graph" };
+    case "type_proto":
+      return { kind: "opaque", type, element: readType(message.tp) };
     default:
       return { kind: "opaque", type: type ?? `type ${message.type}` };
   }

@@ -22,8 +22,8 @@ import { readValue } from "./onnxValue.ts";
 import type {
   FunctionProto,
   GraphProto,
-  ModelProto,
   NodeProto,
+  OperatorSetIdProto,
   StringStringEntryProto,
   TensorProto,
 } from "./onnx_pb.ts";
@@ -52,9 +52,12 @@ export function readOnnx(source: ByteSource, siblings: SiblingFiles): Model {
   readGraph(reading, MAIN, message.graph);
 
   const functions = new Map<FunctionInfo, FunctionProto>(
-    message.functions.map((f) => [{ domain: f.domain, name: f.name, nodes: f.node.length }, f]),
+    message.functions.map((f) => [
+      readFunction({ ...reading, tensors: { ...tensors, payloads } }, f),
+      f,
+    ]),
   );
-  const opsets = readOpsets(message, reading.warnings);
+  const opsets = readOpsets(message.opsetImport, reading.warnings);
   const meta = readMeta(message.metadataProps, reading.warnings);
   const original: ModelOrigin = {
     of: "onnx model",
@@ -77,9 +80,12 @@ export function readOnnx(source: ByteSource, siblings: SiblingFiles): Model {
   };
 }
 
-function readOpsets(message: ModelProto, warnings: string[]): Map<string, number> {
+function readOpsets(
+  imports: readonly OperatorSetIdProto[],
+  warnings: string[],
+): Map<string, number> {
   const opsets = new Map<string, number>();
-  for (const { domain, version } of message.opsetImport) {
+  for (const { domain, version } of imports) {
     // "ai.onnx" is another spelling of the default domain.
     const key = domain === "ai.onnx" ? "" : domain;
     if (opsets.has(key)) warnings.push(`The opset of domain "${key}" is imported twice.`);
@@ -98,6 +104,41 @@ function readMeta(
     meta.set(key, value);
   }
   return meta;
+}
+
+/** Its nodes as a graph of their own, in which attributes may refer to those of the call. */
+function readFunction(outer: Reading, message: FunctionProto): FunctionInfo {
+  const reading: Reading = { ...outer, graphs: new Map() };
+  const values = new Map(message.valueInfo.map((info) => [info.name, readValue(info)]));
+  const place = graphKey(MAIN);
+  const graph: Graph = {
+    path: MAIN,
+    name: message.name,
+    nodes: [],
+    inputs: message.input,
+    outputs: message.output,
+    values,
+    tensors: new Map(),
+  };
+  reading.graphs.set(place, graph);
+  reading.graphs.set(place, { ...graph, nodes: readNodes(reading, MAIN, message.node) });
+  const defaults = message.attributeProto.map((attribute): [string, Attribute] => [
+    attribute.name,
+    readAttribute(
+      attribute,
+      (tensor) => readTensor(reading.tensors, tensor, `${attribute.name} of ${message.name}`),
+      () => MAIN,
+    ),
+  ]);
+  return {
+    domain: message.domain === "ai.onnx" ? "" : message.domain,
+    name: message.name,
+    nodes: message.node.length,
+    attributes: [...message.attribute, ...defaults.map(([name]) => name)],
+    defaults: Object.fromEntries(defaults),
+    opsets: readOpsets(message.opsetImport, reading.warnings),
+    graphs: reading.graphs,
+  };
 }
 
 function readGraph(reading: Reading, path: GraphPath, message: GraphProto): void {

@@ -1,7 +1,7 @@
 /** What ONNX declares about a value: ValueInfoProto to Value and back. */
 import { create } from "@bufbuild/protobuf";
 import { dtypeFromOnnx } from "../shared/dtype.ts";
-import type { Dim, Value } from "../core/model.ts";
+import type { Dim, ElementType, Value } from "../core/model.ts";
 import { originOf, shallowCopy, type ValueOrigin } from "./onnxOrigin.ts";
 import {
   TensorShapeProto_DimensionSchema,
@@ -37,24 +37,34 @@ const TYPES = {
   sparseTensorType: "sparse_tensor",
 } as const;
 
-export function readValue(message: ValueInfoProto): Value {
-  const { name, type } = message;
-  const original: ValueOrigin = { of: "onnx value", message };
+export function readType(type: TypeProto | undefined): ElementType {
   const kind = type?.value.case;
   switch (kind) {
     case undefined:
     case "opaqueType":
-      return { name, dtype: null, shape: null, type: "tensor", original };
+      return { dtype: null, shape: null, type: "tensor" };
     case "tensorType":
     case "sparseTensorType": {
       const { elemType, shape } = type?.value.value ?? {};
       const dtype = dtypeFromOnnx(elemType ?? 0);
-      return { name, dtype, shape: readShape(shape), type: TYPES[kind], original };
+      return { dtype, shape: readShape(shape), type: TYPES[kind] };
+    }
+    case "sequenceType":
+    case "optionalType": {
+      const { elemType } = type?.value.value ?? {};
+      const outer = { dtype: null, shape: null, type: TYPES[kind] };
+      return elemType ? { ...outer, element: readType(elemType) } : outer;
     }
     default:
-      return { name, dtype: null, shape: null, type: TYPES[kind], original };
+      return { dtype: null, shape: null, type: TYPES[kind] };
   }
 }
+
+export const readValue = (message: ValueInfoProto): Value => ({
+  name: message.name,
+  ...readType(message.type),
+  original: { of: "onnx value", message } satisfies ValueOrigin,
+});
 
 /** The message still says what the fields say. */
 function isAsRead(value: Value, message: ValueInfoProto): boolean {

@@ -73,7 +73,9 @@ describe("reading ONNX", () => {
       ],
     );
     assert.deepEqual([...model.meta], [["a", "b"]]);
-    assert.deepEqual(model.functions, [{ domain: "my", name: "F", nodes: 1 }]);
+    const [f] = model.functions;
+    assert.deepEqual([f?.domain, f?.name, f?.nodes], ["my", "F", 1]);
+    assert.equal(f?.graphs.get("[]")?.nodes[0]?.op, "Relu");
     assert.deepEqual(graph.inputs, ["x"]);
     assert.deepEqual(graph.outputs, ["y"]);
     assert.deepEqual(graph.values.get("x")?.shape, ["batch", 4, null, null]);
@@ -139,7 +141,7 @@ describe("reading ONNX", () => {
           is: { kind: "ints", value: [1, 9223372036854775807] },
           ss: { kind: "strings", value: ["a"] },
           bytes: { kind: "opaque", type: "bytes" },
-          ref: { kind: "opaque", type: "reference" },
+          ref: { kind: "opaque", type: "reference", refersTo: "outer" },
           tensors: { kind: "opaque", type: "tensors" },
           new: { kind: "opaque", type: "type 99" },
           untyped: { kind: "int", value: 7 },

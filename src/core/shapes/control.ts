@@ -1,11 +1,8 @@
 /** If, Loop and Scan: what their bodies' outputs have in common, whatever path is taken. */
 import { dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
-import { agreeShapes } from "./dims.ts";
 import { UNKNOWN, value, type Info, type Rule, type RuleTable } from "./rule.ts";
-
-const agreeInfo = (a: Info, b: Info): Info =>
-  value(a.dtype === b.dtype ? a.dtype : null, agreeShapes(a.shape, b.shape));
+import { agreeInfo } from "./sequences.ts";
 
 const ifRule: Rule = (c) => {
   const yes = c.body("then_branch", []);
@@ -25,13 +22,15 @@ function settle(
   run: (states: readonly Info[]) => readonly Info[] | null,
 ): { readonly states: readonly Info[]; readonly outputs: readonly Info[] } | null {
   // Elements of a carried value are those of the first turn only.
-  let states = initial.map((info) => value(info.dtype, info.shape));
+  let states: readonly Info[] = initial.map((info) => ({ ...info, data: null }));
   for (let turn = 0; turn < 16; turn++) {
     const outputs = run(states);
     if (outputs === null) return null;
     const merged = states.map((state, i) => {
       const next = outputs[i] ?? UNKNOWN;
-      return state.shape === null && state.dtype === null ? state : agreeInfo(state, next);
+      return state.shape === null && state.dtype === null && !state.holds
+        ? state
+        : agreeInfo(state, next);
     });
     if (merged.every((info, i) => same(info, states[i] ?? UNKNOWN))) return { states, outputs };
     states = merged;
@@ -39,7 +38,7 @@ function settle(
   return null;
 }
 const same = (a: Info, b: Info): boolean =>
-  a.dtype === b.dtype && JSON.stringify(a.shape) === JSON.stringify(b.shape);
+  a.dtype === b.dtype && JSON.stringify([a.shape, a.holds]) === JSON.stringify([b.shape, b.holds]);
 
 /** Inputs: trip count, condition, carried…; outputs: carried…, then one stack per scan output. */
 const loop: Rule = (c) => {

@@ -131,22 +131,4 @@ export const convolutionRules: RuleTable = {
   GlobalMaxPool: globalPool,
   GlobalLpPool: globalPool,
   QLinearGlobalAveragePool: globalPool,
-  RoiAlign: (c) => [
-    value(c.input(0).dtype, [
-      c.input(1).shape?.[0] ?? null,
-      c.input(0).shape?.[1] ?? null,
-      c.int("output_height", 1),
-      c.int("output_width", 1),
-    ]),
-  ],
-  GridSample: (c) => {
-    const x = c.input(0).shape;
-    const grid = c.input(1).shape;
-    return [
-      value(
-        c.input(0).dtype,
-        x && grid ? [x[0] ?? null, x[1] ?? null, ...grid.slice(1, -1)] : null,
-      ),
-    ];
-  },
 };

@@ -197,6 +197,7 @@ export const elementwiseRules: RuleTable = {
   IsNaN: unary(undefined, bool),
   IsInf: unary(undefined, bool),
   Cast: cast(attributeType),
+  BitCast: (c) => [value(attributeType(c), c.input(0).shape)],
   CastLike: cast((c) => c.input(1).dtype),
   Where: where,
   Dropout: (c) => [c.input(0), value(c.opset < 10 ? c.input(0).dtype : bool, c.input(0).shape)],

@@ -114,9 +114,10 @@ const oneHot: Rule = (c) => {
 const nonZero: Rule = (c) => {
   const { shape, data } = c.input(0);
   const int64 = dtype("int64");
-  if (shape?.length === 1 && data !== null && concrete(data)) {
+  if (data !== null && concrete(data)) {
     const found = data.flatMap((element, i) => (element === 0 ? [] : [i]));
-    return [value(int64, [1, found.length], found)];
+    if (shape?.length === 1) return [value(int64, [1, found.length], found)];
+    return [value(int64, [Math.max(1, shape?.length ?? 1), found.length])];
   }
   return [value(int64, [shape === null ? null : Math.max(1, shape.length), null])];
 };
@@ -135,9 +136,11 @@ const unique: Rule = (c) => {
 const compress: Rule = (c) => {
   const { dtype: type, shape } = c.input(0);
   const axis = c.node.attrs["axis"];
-  if (axis?.kind !== "int") return [value(type, [null])];
+  const condition = concrete(c.input(1).data);
+  const count = condition === null ? null : condition.filter((element) => element !== 0).length;
+  if (axis?.kind !== "int") return [value(type, [count])];
   const at = shape === null ? null : normalizeAxis(axis.value, shape.length);
-  return [value(type, shape?.map((dim, i) => (i === at ? null : dim)) ?? null)];
+  return [value(type, shape?.map((dim, i) => (i === at ? count : dim)) ?? null)];
 };
 
 export const indexingRules: RuleTable = {

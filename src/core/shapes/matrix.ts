@@ -1,7 +1,7 @@
 /** Matrix products, plain and quantized. */
 import { dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
-import { add, broadcastShapes, divideExactly, multiply } from "./dims.ts";
+import { broadcastShapes } from "./dims.ts";
 import { value, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
 
 /** Shape of A·B as numpy.matmul defines it; vectors are promoted and the added axis dropped again. */
@@ -102,41 +102,6 @@ function implicitOutput(terms: readonly string[]): string {
   return `${terms.some((term) => term.includes("...")) ? "..." : ""}${once.join("")}`;
 }
 
-/**
- * Operator set 23: Q, K, V as [B, heads, S, D] or [B, S, heads·D]. The output is like Q with the
- * head size of V; then follow keys and values with the cached ones in front, and Q·Kᵀ.
- */
-const attention: Rule = (c) => {
-  const { dtype: type } = c.input(0);
-  const [q, k, v] = [
-    headed(c.input(0).shape, c.int("q_num_heads", 0)),
-    headed(c.input(1).shape, c.int("kv_num_heads", 0)),
-    headed(c.input(2).shape, c.int("kv_num_heads", 0)),
-  ];
-  if (q === null || k === null || v === null) return [value(type, null)];
-  const [batch = null, heads = null, length = null] = q;
-  const [, , , width = null] = v;
-  const packed = c.input(0).shape?.length === 3;
-  const cached = (past: number, now: readonly Dim[]): readonly Dim[] => {
-    const before = c.has(past) ? (c.input(past).shape?.[2] ?? null) : 0;
-    return now.map((dim, i) => (i === 2 ? add(before, dim) : dim));
-  };
-  const keys = cached(4, k);
-  return [
-    value(type, packed ? [batch, length, multiply(heads, width)] : [batch, heads, length, width]),
-    value(c.input(1).dtype, keys),
-    value(c.input(2).dtype, cached(5, v)),
-    value(type, [batch, heads, length, keys[2] ?? null]),
-  ];
-};
-/** [B, heads, S, D] from either form; null when the number of heads is not known. */
-function headed(shape: readonly Dim[] | null, heads: number): readonly Dim[] | null {
-  if (shape?.length === 4) return shape;
-  if (shape?.length !== 3 || heads < 1) return null;
-  const [batch = null, length = null, hidden = null] = shape;
-  return [batch, heads, length, divideExactly(hidden, heads)];
-}
-
 const firstType = (c: RuleContext): ReturnType<typeof dtype> | null => c.input(0).dtype;
 
 export const matrixRules: RuleTable = {
@@ -146,7 +111,6 @@ export const matrixRules: RuleTable = {
   QLinearMatMul: matmul(3, (c) => c.input(7).dtype),
   Gemm: gemm(1),
   Einsum: einsum,
-  Attention: attention,
 };
 
 export const microsoftMatrixRules: RuleTable = {

@@ -181,7 +181,8 @@ const resize: Rule = (c) => {
   const scales = c.input(scalesAt).data;
   const sizes = c.has(3) ? c.input(3).data : null;
   const axes = normalizeAxes(c.ints("axes"), shape.length) ?? shape.map((_, i) => i);
-  const stretch = c.text("keep_aspect_ratio_policy", "stretch") === "stretch";
+  const policy = c.text("keep_aspect_ratio_policy", "stretch");
+  const ratio = policy === "stretch" ? null : commonScale(policy, shape, axes, sizes);
   const hasScales = scales !== null && scales.length > 0;
   return [
     value(
@@ -189,12 +190,29 @@ const resize: Rule = (c) => {
       shape.map((dim, i) => {
         const at = axes.indexOf(i);
         if (at < 0) return dim;
-        if (c.has(3)) return stretch ? (sizes?.[at] ?? null) : null;
+        if (c.has(3) && policy === "stretch") return sizes?.[at] ?? null;
+        if (c.has(3))
+          return ratio !== null && typeof dim === "number" ? Math.round(ratio * dim) : null;
         return hasScales ? scaled(dim, scales[at]) : null;
       }),
     ),
   ];
 };
+
+/** One scale for all axes: the smallest or the largest that the sizes ask for. */
+function commonScale(
+  policy: string,
+  shape: readonly Dim[],
+  axes: readonly number[],
+  sizes: readonly Dim[] | null,
+): number | null {
+  const scales = axes.map((axis, i) => {
+    const [from, to] = [shape[axis], sizes?.[i]];
+    return typeof from === "number" && typeof to === "number" ? to / from : NaN;
+  });
+  const scale = policy === "not_larger" ? Math.min(...scales) : Math.max(...scales);
+  return Number.isFinite(scale) ? scale : null;
+}
 
 const upsample: Rule = (c) => {
   const { dtype: type, shape } = c.input(0);

@@ -1,6 +1,6 @@
 /** What a shape rule sees of a node, and what it answers. Rules are pure and total: unknown is null. */
 import { elementCount, type Dtype } from "../../shared/dtype.ts";
-import type { Dim, GraphNode, Tensor } from "../model.ts";
+import type { Dim, ElementType, GraphNode, Tensor, Value } from "../model.ts";
 import { concrete } from "./dims.ts";
 
 /** What is known of one value. */
@@ -13,6 +13,15 @@ export interface Info {
    * unknown element. Booleans are 0 and 1.
    */
   readonly data: readonly Dim[] | null;
+  /** Of a value that is no tensor: what it holds; `dtype`, `shape` and `data` are null then. */
+  readonly holds?: Holder;
+}
+
+export interface Holder {
+  readonly kind: Exclude<Value["type"], "tensor">;
+  readonly of: Info;
+  /** Elements of a sequence; whether an optional is full is not followed. */
+  readonly length: Dim;
 }
 
 export const UNKNOWN: Info = { dtype: null, shape: null, data: null };
@@ -42,6 +51,8 @@ export interface RuleContext {
   constant(attr: string): Info | null;
   /** Infers the subgraph in `attr` with its inputs set to `inputs`; null when there is none. */
   body(attr: string, inputs: readonly Info[]): readonly Info[] | null;
+  /** Says that this node cannot work whatever its data: what is wrong, with the figures. */
+  problem(text: string): void;
 }
 
 /** One Info per output, in order; fewer leaves the rest unknown. */
@@ -68,6 +79,19 @@ export function value(
 const isPossible = (dim: Dim): boolean =>
   typeof dim !== "number" || (dim >= 0 && Number.isSafeInteger(dim));
 
+export const holding = (kind: Holder["kind"], of: Info, length: Dim = null): Info => ({
+  ...UNKNOWN,
+  holds: { kind, of: { ...of, data: null }, length },
+});
+export const sequenceOf = (of: Info, length: Dim = null): Info => holding("sequence", of, length);
+
+/** What a declaration says, its symbols included. */
+export function infoOfType(type: ElementType): Info {
+  if (type.type !== "tensor")
+    return holding(type.type, type.element ? infoOfType(type.element) : UNKNOWN);
+  return { dtype: type.dtype, shape: type.shape, data: null };
+}
+
 /** The integer list a node takes as input `index` or, in older operator sets, as attribute. */
 export function listOf(c: RuleContext, index: number, attr: string): readonly Dim[] | null {
   return c.has(index) ? c.input(index).data : c.ints(attr);
@@ -84,6 +108,22 @@ export function elementsOf(tensor: Tensor, bytes: Uint8Array): readonly Dim[] | 
   return Array.from({ length: count }, (_, i) => read(view, i * width));
 }
 
+/** IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits. */
+function half(bits: number): number {
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  const sign = bits & 0x8000 ? -1 : 1;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+/** The upper half of a float32. */
+function bfloat16(bits: number): number {
+  const view = new DataView(new ArrayBuffer(4));
+  view.setUint16(0, bits);
+  return view.getFloat32(0);
+}
+
 const READERS: Readonly<Record<string, (view: DataView, at: number) => number>> = {
   int64: (view, at) => Number(view.getBigInt64(at, true)),
   uint64: (view, at) => Number(view.getBigUint64(at, true)),
@@ -94,6 +134,8 @@ const READERS: Readonly<Record<string, (view: DataView, at: number) => number>> 
   int8: (view, at) => view.getInt8(at),
   uint8: (view, at) => view.getUint8(at),
   bool: (view, at) => (view.getUint8(at) === 0 ? 0 : 1),
+  float16: (view, at) => half(view.getUint16(at, true)),
+  bfloat16: (view, at) => bfloat16(view.getUint16(at, true)),
   float32: (view, at) => view.getFloat32(at, true),
   float64: (view, at) => view.getFloat64(at, true),
 };
