@@ -124,8 +124,9 @@ function formatLine(summary: Summary): string {
 
 function sizeLine(summary: Summary, externalFiles: number): string {
   const size = formatBytes(summary.sizeBytes);
-  return externalFiles === 0
-    ? size
+  if (externalFiles === 0) return size;
+  return summary.format === "safetensors"
+    ? `${size} in ${plural(externalFiles, "shard")}`
     : `${size} with ${plural(externalFiles, "file")} of external data`;
 }
 

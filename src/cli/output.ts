@@ -2,12 +2,13 @@
 import { accessSync, constants, realpathSync, statSync, type Stats } from "node:fs";
 import path from "node:path";
 import { engineErrors } from "../shared/errors.ts";
+import { extensionOf, formatOfKind, kindOf } from "../shared/modelPath.ts";
 
 /** @throws EngineError naming what is in the way. */
 export function checkOutput(output: string, input: string, force: boolean): void {
-  const expected = path.extname(input).toLowerCase();
-  if (path.extname(output).toLowerCase() !== expected)
-    throw engineErrors.wrongExtension(output, expected);
+  const [from, to] = [kindOf(input), kindOf(output)];
+  if (from !== null && (to === null || formatOfKind(to) !== formatOfKind(from)))
+    throw engineErrors.wrongExtension(output, extensionOf(from));
   checkFile(output, force, input);
 }
 

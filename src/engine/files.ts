@@ -4,9 +4,11 @@ import { closeSync, openSync, readSync, realpathSync, statSync, type Stats } fro
 import path from "node:path";
 import type { ByteRange, Model } from "../core/model.ts";
 import type { ByteSource, SiblingFiles } from "../formats/byteSource.ts";
-import { formatOf, readModel } from "../formats/index.ts";
+import { readModel } from "../formats/index.ts";
 import type { Fingerprint } from "../shared/doc.ts";
 import { engineErrors, formatErrors } from "../shared/errors.ts";
+import { kindOf } from "../shared/modelPath.ts";
+import { indexOf, shardStates } from "./shardFiles.ts";
 
 /** A sharded model has some dozens of files; a process may have 256 on macOS. */
 const MAX_OPEN = 32;
@@ -147,11 +149,10 @@ export function siblingsOf(modelPath: string): SiblingFiles {
       const parts = location.split(/[\\/]/);
       const isAbsolute = path.isAbsolute(location) || path.win32.isAbsolute(location);
       if (isAbsolute || parts.includes("..") || /[\0:]/.test(location)) return "escapes";
-      return (
-        inFolder(path.dirname(absolute), location) ??
-        inFolder(path.dirname(realOf(absolute)), location)
-      );
+      const home = path.dirname(realOf(absolute));
+      return inFolder(path.dirname(absolute), location, home) ?? inFolder(home, location, home);
     },
+    open: openSource,
   };
 }
 const realOf = (file: string): string => {
@@ -161,17 +162,26 @@ const realOf = (file: string): string => {
     return file;
   }
 };
-function inFolder(folder: string, location: string): ReturnType<SiblingFiles["resolve"]> {
+/** @param home the folder of the model's own bytes: a download cache links all files of a model to one. */
+function inFolder(
+  folder: string,
+  location: string,
+  home: string,
+): ReturnType<SiblingFiles["resolve"]> {
   let real: string;
   try {
     real = realpathSync(path.join(folder, location));
   } catch {
     return null;
   }
-  const inside = path.relative(realpathSync(folder), real);
-  if (inside === "" || inside.startsWith("..") || path.isAbsolute(inside)) return "escapes";
+  if (![realpathSync(folder), home].some((allowed) => isInside(allowed, real))) return "escapes";
   const stats = statSync(real);
   return stats.isFile() ? { path: real, sizeBytes: stats.size } : "escapes";
+}
+
+function isInside(folder: string, file: string): boolean {
+  const inside = path.relative(folder, file);
+  return inside !== "" && !inside.startsWith("..") && !path.isAbsolute(inside);
 }
 
 const END_BYTES = 64 * 1024;
@@ -185,6 +195,8 @@ export function fingerprint(file: string): Fingerprint {
   const tailAt = Math.max(head.length, stats.size - END_BYTES);
   const tail = new Uint8Array(stats.size - tailAt);
   hash.update(tail.subarray(0, readInto(file, tail, tailAt)));
+  // Weights change while their index stays the same.
+  if (kindOf(file) === "shards") for (const text of shardStates(file)) hash.update(text);
   return {
     sizeBytes: stats.size,
     mtimeMs: stats.mtimeMs,
@@ -199,6 +211,10 @@ export function fingerprint(file: string): Fingerprint {
  */
 export function openModel(file: string): Model {
   const source = openSource(file);
-  if (!formatOf(file)) throw formatErrors.unknownExtension(file);
-  return readModel(source, siblingsOf(file));
+  if (!kindOf(file)) throw formatErrors.unknownExtension(file);
+  const model = readModel(source, siblingsOf(file));
+  const whole = kindOf(file) === "safetensors" ? indexOf(source.path) : null;
+  if (whole === null) return model;
+  const warning = `This is one shard of ${whole}: open that for the whole model.`;
+  return { ...model, warnings: [...model.warnings, warning] };
 }

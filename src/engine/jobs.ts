@@ -14,12 +14,16 @@ import type { Model } from "../core/model.ts";
 import type { Doc, RecipeFile } from "../shared/doc.ts";
 import { RECIPE_METADATA_KEY } from "../shared/doc.ts";
 import { Cancelled } from "../shared/errors.ts";
+import { kindOf } from "../shared/modelPath.ts";
+import { shardsOrigin } from "../formats/index.ts";
 import type { Answer, ApplyResult, Jobs, Params, UnitView, Verified } from "../shared/protocol.ts";
 import type { Task } from "../shared/task.ts";
 import { hashInBackground } from "./backgroundHash.ts";
 import type { EngineEnv } from "./env.ts";
 import { withMetadata } from "./environment.ts";
-import { stageCopy, stageModel, type Staged } from "./save.ts";
+import { stageCopy, stageModel, type Staged, type StageOptions } from "./save.ts";
+import { stageShards } from "./saveShards.ts";
+import type { LateText } from "./saveWrite.ts";
 import { scratchFolder, type Scratch } from "./scratch.ts";
 import { verifyModel } from "./verify.ts";
 
@@ -50,8 +54,11 @@ export async function apply(
 }
 
 const NOT_VERIFIED: Verified = { skipped: "turned off" };
+const WITHOUT_GRAPH: Verified = { skipped: "weights without a graph" };
+const isWithoutGraph = (doc: Doc): boolean => kindOf(doc.base.path) !== "onnx";
 
 async function verifyDoc(env: EngineEnv, doc: Doc, task: Task): Promise<Verified> {
+  if (isWithoutGraph(doc)) return WITHOUT_GRAPH;
   const file = await env.fileFor(doc, part(task, 0.7, 0.9));
   task.progress(0.9, "Checking that the result runs");
   return verifyModel(file, doc.base.path, part(task, 0.9, 1));
@@ -96,7 +103,12 @@ async function write(
   task: Task,
 ): Promise<Answer<Jobs, "save">> {
   const { base, model, changes } = await env.open(doc, part(task, 0, 0.6));
-  const unchanged = doc.recipe.length === 0 && options.externalData === "auto";
+  const { maxShardBytes = null } = options;
+  const unchanged =
+    doc.recipe.length === 0 &&
+    options.externalData === "auto" &&
+    maxShardBytes === null &&
+    kindOf(to) === kindOf(doc.base.path);
   const recipeOf = (sha256: string): RecipeFile => ({
     version: 1,
     tool: `lathe ${toolVersion}`,
@@ -115,11 +127,12 @@ async function write(
   const staged = unchanged
     ? await stageCopy(base, to, stageOptions, writing)
     : sourceSha256 === null
-      ? await stageModel(model, to, stageOptions, writing)
-      : await stageModel(
+      ? await stage(model, to, stageOptions, maxShardBytes, writing)
+      : await stage(
           withMetadata(model, RECIPE_METADATA_KEY, JSON.stringify(recipeOf(placeholder))),
           to,
           stageOptions,
+          maxShardBytes,
           writing,
           { placeholder, text: sourceSha256 },
         );
@@ -144,6 +157,19 @@ async function write(
   }
 }
 
+/** In one file or several, as the output's name says. */
+export const stage = (
+  model: Model,
+  to: string,
+  options: StageOptions,
+  maxShardBytes: number | null,
+  task: Task,
+  late: LateText | null = null,
+): Promise<Staged> =>
+  kindOf(to) === "shards"
+    ? stageShards(model, to, options, maxShardBytes, task, late)
+    : stageModel(model, to, options, task, late);
+
 async function verifyStaged(
   staged: Staged,
   doc: Doc,
@@ -151,6 +177,7 @@ async function verifyStaged(
   task: Task,
 ): Promise<Verified> {
   if (skip) return NOT_VERIFIED;
+  if (isWithoutGraph(doc)) return WITHOUT_GRAPH;
   task.progress(0.85, "Checking that the result runs");
   return verifyModel(staged.path, doc.base.path, part(task, 0.85, 0.98));
 }
@@ -184,8 +211,11 @@ function keepBase(scratch: Scratch, base: Model, basePath: string): string {
     }
   };
   keep(realpathSync(basePath), path.basename(basePath));
-  for (const file of base.files)
-    if (file.role === "external") keep(file.path, path.relative(root, file.path));
+  // A shard is found by the name that the index gives it, wherever a link leads.
+  const shards = shardsOrigin(base)?.shards.map(({ location, file }) => [file.path, location]);
+  const others = base.files.filter(({ role }) => role !== "model");
+  const companions = shards ?? others.map((file) => [file.path, path.relative(root, file.path)]);
+  for (const [file = "", name = ""] of companions) keep(file, name);
   return path.join(folder, path.basename(basePath));
 }
 

@@ -6,6 +6,7 @@ import { chmodSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync } fr
 import path from "node:path";
 import type { Model } from "../core/model.ts";
 import { encodeModel, type EncodedFile } from "../formats/index.ts";
+import { withoutExtension } from "../shared/modelPath.ts";
 import type { Task } from "../shared/task.ts";
 import { closeFile } from "./files.ts";
 import { commit, type Saved } from "./saveCommit.ts";
@@ -47,13 +48,13 @@ export async function stageModel(
   late: LateText | null = null,
 ): Promise<Staged> {
   const target = checkTarget(model, to, options);
-  const stem = path.basename(target.file, path.extname(target.file));
+  const stem = path.basename(withoutExtension(target.file));
   const encode = (dataName: string): EncodedFile[] =>
     encodeModel(model, { externalData: options.externalData, dataName });
   const planned = encode(dataNameOf(stem, "0".repeat(HASH_DIGITS)));
   const sizeBytes = planned.reduce((sum, file) => sum + file.sizeBytes, 0);
   checkSpace(target.folder, sizeBytes);
-  return staged(
+  return stageFiles(
     target,
     options,
     sizeBytes,
@@ -108,7 +109,7 @@ export async function stageCopy(
   }
   const sizeBytes = missing.reduce((sum, file) => sum + file.sizeBytes, main.sizeBytes);
   checkSpace(target.folder, sizeBytes);
-  return staged(
+  return stageFiles(
     target,
     options,
     sizeBytes,
@@ -129,9 +130,10 @@ export async function stageCopy(
 }
 
 /**
- * @param write fills the staging folder and gives the names of all files but the model, relative
+ * @param write fills the staging folder and gives the names of all files but the model, relative to
+ *   it; files that are at their places already need not be in it
  */
-async function staged(
+export async function stageFiles(
   target: Target,
   options: StageOptions,
   sizeBytes: number,

@@ -13,6 +13,7 @@ import {
 import path from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { engineErrors } from "../shared/errors.ts";
+import { kindOf } from "../shared/modelPath.ts";
 import { closeFile, codeOf, openModel } from "./files.ts";
 import type { StageOptions, Target } from "./saveTarget.ts";
 
@@ -91,7 +92,7 @@ function flushFolder(folder: string): void {
 
 function externalFilesOf(file: string): string[] {
   try {
-    return openModel(file).files.flatMap((f) => (f.role === "external" ? [f.path] : []));
+    return openModel(file).files.flatMap((f) => (f.role === "model" ? [] : [f.path]));
   } catch {
     return [];
   } finally {
@@ -114,7 +115,7 @@ function removeUnused(file: string, before: readonly string[]): void {
       return [];
     }
   });
-  const neighbours = models.filter((name) => /\.onnx$/i.test(name));
+  const neighbours = models.filter((name) => ["onnx", "shards"].includes(kindOf(name) ?? ""));
   if (neighbours.length > MAX_NEIGHBOURS) return;
   const used = new Set<string>();
   for (const neighbour of neighbours) {

@@ -33,7 +33,7 @@ const CHUNK_BYTES = 1024 * 1024;
  * sha256 (hex) of a whole file. One buffer for all of it: with a read stream, which takes new memory
  * for every chunk, it took 1.4 times the CPU time. @throws Cancelled, EngineError
  */
-async function sha256Of(file: string, task: Task): Promise<string> {
+export async function sha256Of(file: string, task: Task): Promise<string> {
   const hash = createHash("sha256");
   const buffer = new Uint8Array(CHUNK_BYTES);
   for (let at = 0; ;) {

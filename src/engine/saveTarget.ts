@@ -13,6 +13,7 @@ import { hostname } from "node:os";
 import path from "node:path";
 import type { Model } from "../core/model.ts";
 import { engineErrors } from "../shared/errors.ts";
+import { extensionOf, formatOfKind, kindOf } from "../shared/modelPath.ts";
 import { codeOf } from "./files.ts";
 
 export interface StageOptions {
@@ -41,9 +42,9 @@ const realOf = (file: string): string => {
 
 /** @throws EngineError naming what stands in the way. */
 export function checkTarget(model: Model, to: string, options: StageOptions): Target {
-  const extension = `.${model.format}`;
-  if (path.extname(to).toLowerCase() !== extension)
-    throw engineErrors.wrongExtension(to, extension);
+  const kind = kindOf(to);
+  if (kind === null || formatOfKind(kind) !== model.format)
+    throw engineErrors.wrongExtension(to, extensionOf(model.format));
   const file = realOf(to);
   const folder = path.dirname(file);
   if (!existsSync(folder)) throw engineErrors.notWritable(folder, "the folder does not exist");

@@ -17,6 +17,8 @@ export interface SiblingFiles {
   resolve(
     location: string,
   ): { readonly path: string; readonly sizeBytes: number } | null | "escapes";
+  /** What `resolve` found, for reading; absent where no model of several files is read. */
+  open?(path: string): ByteSource;
 }
 
 /** A file to be written: bytes and ranges of existing files, in order. */

@@ -1,20 +1,25 @@
 /** Bytes to Model and back, for all formats. */
 import type { Model } from "../core/model.ts";
 import { formatErrors } from "../shared/errors.ts";
+import { formatOfKind, kindOf } from "../shared/modelPath.ts";
 import type { ByteSource, SiblingFiles } from "./byteSource.ts";
 import type { EncodedFile, EncodeOptions } from "./encoding.ts";
 import { readOnnx } from "./onnxRead.ts";
 import { encodeOnnx } from "./onnxWrite.ts";
 import { encodeSafetensors, readSafetensors } from "./safetensors.ts";
+import { readShards } from "./shardsRead.ts";
 import { refuseForeign } from "./sniff.ts";
 
 export type { ByteSource, Piece, SiblingFiles } from "./byteSource.ts";
 export type { EncodedFile, EncodeOptions, ExternalData } from "./encoding.ts";
+export { encodeIndex, planShards, type PlannedShard } from "./shardsWrite.ts";
+export { shardsOrigin } from "./shardsRead.ts";
+export { readShardIndex } from "./shardIndex.ts";
 
 /** The format a file name stands for, or null. */
 export function formatOf(path: string): Model["format"] | null {
-  const extension = /\.(onnx|safetensors)$/i.exec(path)?.[1]?.toLowerCase();
-  return extension === "onnx" || extension === "safetensors" ? extension : null;
+  const kind = kindOf(path);
+  return kind && formatOfKind(kind);
 }
 
 /**
@@ -22,10 +27,11 @@ export function formatOf(path: string): Model["format"] | null {
  * @throws FormatError for anything that is not a well-formed model; with place and reason.
  */
 export function readModel(source: ByteSource, siblings: SiblingFiles): Model {
-  const format = formatOf(source.path);
-  if (!format) throw formatErrors.unknownExtension(source.path);
-  refuseForeign(source, format);
-  return format === "onnx" ? readOnnx(source, siblings) : readSafetensors(source);
+  const kind = kindOf(source.path);
+  if (!kind) throw formatErrors.unknownExtension(source.path);
+  if (kind === "shards") return readShards(source, siblings);
+  refuseForeign(source, kind);
+  return kind === "onnx" ? readOnnx(source, siblings) : readSafetensors(source);
 }
 
 /**

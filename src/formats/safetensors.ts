@@ -1,7 +1,7 @@
 /** safetensors: eight bytes of header length, a JSON header, then the tensors' bytes without holes. */
 import { byteLength, dtypeFromSafetensors, elementCount } from "../shared/dtype.ts";
 import { FormatError, formatErrors } from "../shared/errors.ts";
-import { graphKey, MAIN, mainGraph, type Model, type Tensor } from "../core/model.ts";
+import { graphKey, MAIN, mainGraph, type Model, type ModelFile, type Tensor } from "../core/model.ts";
 import type { ByteSource, Piece } from "./byteSource.ts";
 import type { EncodedFile } from "./encoding.ts";
 import { parseStrictJson } from "./strictJson.ts";
@@ -9,8 +9,52 @@ import { parseStrictJson } from "./strictJson.ts";
 /** The limit of the reference implementation; a header describes at most some 10^5 tensors. */
 const MAX_HEADER_BYTES = 100_000_000;
 
+/** What one safetensors file holds. */
+export interface SafetensorsFile {
+  /** By offset. */
+  readonly tensors: readonly Tensor[];
+  readonly meta: ReadonlyMap<string, string>;
+}
+
 /** @throws FormatError for every way in which a header can lie about its file. */
 export function readSafetensors(source: ByteSource): Model {
+  const { path, sizeBytes } = source;
+  const { tensors, meta } = readSafetensorsFile(source);
+  return tensorsModel(tensors, meta, [{ path, sizeBytes, role: "model" }]);
+}
+
+/** A model of tensors without a graph. */
+export const tensorsModel = (
+  tensors: readonly Tensor[],
+  meta: ReadonlyMap<string, string>,
+  files: readonly ModelFile[],
+): Model => ({
+  format: "safetensors",
+  graphs: new Map([
+    [
+      graphKey(MAIN),
+      {
+        path: MAIN,
+        name: "",
+        nodes: [],
+        inputs: [],
+        outputs: [],
+        values: new Map(),
+        tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])),
+      },
+    ],
+  ]),
+  irVersion: 0,
+  producer: "",
+  opsets: new Map(),
+  meta,
+  functions: [],
+  files,
+  warnings: [],
+});
+
+/** @throws FormatError as `readSafetensors`. */
+export function readSafetensorsFile(source: ByteSource): SafetensorsFile {
   const { path, sizeBytes } = source;
   const fail = (problem: string): FormatError => formatErrors.notSafetensors(path, problem);
   if (sizeBytes < 8) throw formatErrors.truncated(path, 0, "the header's length", 8, sizeBytes);
@@ -31,31 +75,7 @@ export function readSafetensors(source: ByteSource): Model {
     if (name === "__metadata__") meta = readMeta(entry, fail);
     else tensors.push(readEntry(name, entry, path, dataStart, dataBytes, fail));
   }
-  const inOrder = checkLayout(tensors, dataStart, dataBytes, fail);
-  return {
-    format: "safetensors",
-    graphs: new Map([
-      [
-        graphKey(MAIN),
-        {
-          path: MAIN,
-          name: "",
-          nodes: [],
-          inputs: [],
-          outputs: [],
-          values: new Map(),
-          tensors: new Map(inOrder.map((tensor) => [tensor.name, tensor])),
-        },
-      ],
-    ]),
-    irVersion: 0,
-    producer: "",
-    opsets: new Map(),
-    meta,
-    functions: [],
-    files: [{ path, sizeBytes, role: "model" }],
-    warnings: [],
-  };
+  return { tensors: checkLayout(tensors, dataStart, dataBytes, fail), meta };
 }
 
 function parseHeader(
@@ -160,19 +180,28 @@ function checkLayout(
   return inOrder;
 }
 
-/**
- * Tensors of larger elements first, otherwise in the order they had: then each lies at a multiple of
- * its element size, which readers that map the file rely on.
- * @throws FormatError for an element type that safetensors does not have.
- */
+/** @throws FormatError for an element type that safetensors does not have. */
 export function encodeSafetensors(model: Model): EncodedFile[] {
   const path = model.files[0]?.path ?? "the model";
-  const tensors = [...mainGraph(model).tensors.values()].sort(
-    (a, b) => b.dtype.bits - a.dtype.bits,
-  );
+  const { tensors } = mainGraph(model);
+  return [{ role: "model", name: null, ...safetensorsPieces(path, tensors.values(), model.meta) }];
+}
+
+/**
+ * One file. Tensors of larger elements first, otherwise in the order given: then each lies at a
+ * multiple of its element size, which readers that map the file rely on.
+ * @param path of the model, for error texts
+ * @throws FormatError for an element type that safetensors does not have.
+ */
+export function safetensorsPieces(
+  path: string,
+  given: Iterable<Tensor>,
+  metadata: ReadonlyMap<string, string>,
+): { readonly sizeBytes: number; readonly pieces: readonly Piece[] } {
+  const tensors = [...given].sort((a, b) => b.dtype.bits - a.dtype.bits);
   const header: [name: string, text: string][] = [];
-  if (model.meta.size > 0) {
-    const meta = [...model.meta].map(([key, value]) => [key, JSON.stringify(value)] as const);
+  if (metadata.size > 0) {
+    const meta = [...metadata].map(([key, value]) => [key, JSON.stringify(value)] as const);
     header.push(["__metadata__", objectText(meta)]);
   }
   const pieces: Piece[] = [];
@@ -203,7 +232,7 @@ export function encodeSafetensors(model: Model): EncodedFile[] {
   const head = new Uint8Array(8 + padded).fill(0x20);
   new DataView(head.buffer).setBigUint64(0, BigInt(padded), true);
   head.set(json, 8);
-  return [{ role: "model", name: null, sizeBytes: head.length + end, pieces: [head, ...pieces] }];
+  return { sizeBytes: head.length + end, pieces: [head, ...pieces] };
 }
 
 /** JSON with its keys in the given order; objects would put names that are numbers first. */

@@ -7,7 +7,7 @@
  * - One job at a time. An edit while it runs is refused; an undo, which cannot be refused, ends it.
  * - Saving over the base goes on reading the kept old bytes, so that undo survives the save.
  */
-import path from "node:path";
+import { extensionOf, formatOfKind, kindOf } from "../shared/modelPath.ts";
 import type { CustomDocument, Uri } from "vscode";
 import type { BaseFile, Doc, Entry } from "../shared/doc.ts";
 import { Cancelled, engineErrors, LatheError } from "../shared/errors.ts";
@@ -326,9 +326,9 @@ export class ModelDocument implements CustomDocument {
     p: { readonly title: string; readonly to: string },
     signal?: Signal,
   ): Promise<SaveResult> {
-    const extension = path.extname(this.path).toLowerCase();
-    if (path.extname(p.to).toLowerCase() !== extension)
-      throw engineErrors.wrongExtension(p.to, extension);
+    const [from, to] = [kindOf(this.path), kindOf(p.to)];
+    if (from !== null && (to === null || formatOfKind(to) !== formatOfKind(from)))
+      throw engineErrors.wrongExtension(p.to, extensionOf(from));
     return this.#save(p.title, p.to, signal);
   }
 

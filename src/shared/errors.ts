@@ -8,6 +8,7 @@
 import { DataError, EngineError, FormatError, LatheError, ParamError, nearest } from "./failure.ts";
 
 export * from "./failure.ts";
+export * from "./shardErrors.ts";
 
 const didYouMean = (name: string, known: readonly string[]): string => {
   const near = nearest(name, known);
@@ -209,7 +210,7 @@ export const formatErrors = {
     format(
       `${path} is not a model Lathe can open.`,
       path,
-      "Lathe opens .onnx and .safetensors files.",
+      "Lathe opens .onnx, .safetensors and .safetensors.index.json files.",
     ),
   tooLarge: (path: string, field: string, value: number, limit: number, why: string): FormatError =>
     format(`${path}: ${field} is ${value}, more than ${limit}.`, `${path}: ${field}`, why),

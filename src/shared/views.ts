@@ -127,6 +127,8 @@ export interface SaveOptions {
   readonly recipeFile: boolean;
   /** The runtime that the result is for, kept in its recipe. */
   readonly target?: string;
+  /** Tensor data per shard; null or absent keeps the shards there are. Only for `*.safetensors.index.json`. */
+  readonly maxShardBytes?: number | null;
 }
 export interface SaveResult {
   readonly path: string;

@@ -1,0 +1,107 @@
+/**
+ * Saving a model as several files and their index. Shards that are as they were stay what they are
+ * beside the index that names them, and are copied elsewhere; new ones get names that are free, so
+ * that the index is the one file whose rename makes the change.
+ */
+import { existsSync, realpathSync, renameSync, statSync } from "node:fs";
+import path from "node:path";
+import type { Model } from "../core/model.ts";
+import { encodeIndex, planShards, type PlannedShard } from "../formats/index.ts";
+import { extensionOf, withoutExtension } from "../shared/modelPath.ts";
+import type { Task } from "../shared/task.ts";
+import { stageFiles, type Staged } from "./save.ts";
+import { HASH_DIGITS, sha256Of } from "./saveContent.ts";
+import { checkSpace, checkTarget, type StageOptions } from "./saveTarget.ts";
+import { placeOf, writePieces, type LateText } from "./saveWrite.ts";
+
+/** Digits of a shard's number, as other tools write it. */
+const NUMBER_DIGITS = 5;
+/** "model-00002-of-00004.safetensors", with digits of its content where that name is taken. */
+function shardName(stem: string, at: number, count: number, hash: string | null): string {
+  const number = (n: number): string => String(n).padStart(NUMBER_DIGITS, "0");
+  const content = hash === null ? "" : `.${hash}`;
+  return `${stem}-${number(at + 1)}-of-${number(count)}${content}${extensionOf("safetensors")}`;
+}
+
+/**
+ * @param to the index
+ * @param late text in the index that becomes known while the rest is written
+ * @throws EngineError, FormatError, Cancelled; nothing is left behind
+ */
+export async function stageShards(
+  model: Model,
+  to: string,
+  options: StageOptions,
+  maxShardBytes: number | null,
+  task: Task,
+  late: LateText | null = null,
+): Promise<Staged> {
+  const target = checkTarget(model, to, options);
+  const stem = path.basename(withoutExtension(target.file));
+  const planned = planShards(model, maxShardBytes);
+  const home = model.files[0] ? path.dirname(path.resolve(model.files[0].path)) : null;
+  const isHome = home !== null && realpathSync(home) === target.folder;
+  const stays = (shard: PlannedShard): boolean => isHome && shard.kept !== null;
+  const sizeBytes = planned.reduce((sum, shard) => sum + (stays(shard) ? 0 : shard.sizeBytes), 0);
+  checkSpace(target.folder, sizeBytes);
+  return stageFiles(
+    target,
+    options,
+    planned.reduce((sum, shard) => sum + shard.sizeBytes, 0),
+    async (folder, onBytes) => {
+      const placed: { location: string; tensors: PlannedShard["tensors"] }[] = [];
+      for (const [i, shard] of planned.entries()) {
+        const { tensors, pieces } = shard;
+        if (shard.kept && isHome) {
+          placed.push({ location: shard.kept.location, tensors });
+          onBytes(shard.sizeBytes);
+          continue;
+        }
+        const plain = shardName(stem, i, planned.length, null);
+        // Only a name that is taken needs to be told apart by what is in the file.
+        const hash = existsSync(path.join(target.folder, plain));
+        const staged = path.join(folder, plain);
+        const { sha256 } = await writePieces(staged, pieces, { hash, onBytes }, task);
+        const location =
+          sha256 === null
+            ? plain
+            : await freeName(
+                target.folder,
+                plain,
+                sha256,
+                shard.sizeBytes,
+                (digits) => shardName(stem, i, planned.length, digits),
+                task,
+              );
+        if (location !== plain) renameSync(staged, path.join(folder, location));
+        placed.push({ location, tensors });
+      }
+      const pieces = [encodeIndex(model, placed)];
+      const file = path.join(folder, path.basename(target.file));
+      const at = late && placeOf(pieces, late.placeholder);
+      if (late && at === null) throw new Error("the late text's place is not in the file once");
+      const patch = late && at !== null ? { late: { at, text: late.text } } : {};
+      await writePieces(file, pieces, { hash: false, onBytes: () => {}, ...patch }, task);
+      return placed.map(({ location }) => location);
+    },
+    task,
+  );
+}
+
+/** The shortest name that is free, or taken by the same content. */
+async function freeName(
+  folder: string,
+  plain: string,
+  sha256: string,
+  size: number,
+  named: (digits: string) => string,
+  task: Task,
+): Promise<string> {
+  const names = [plain, ...[HASH_DIGITS, HASH_DIGITS * 4].map((n) => named(sha256.slice(0, n)))];
+  for (const name of names) {
+    const place = path.join(folder, name);
+    if (!existsSync(place)) return name;
+    if (statSync(place).size === size && (await sha256Of(place, task)) === sha256) return name;
+  }
+  return named(sha256);
+}
