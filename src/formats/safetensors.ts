@@ -1,7 +1,14 @@
 /** safetensors: eight bytes of header length, a JSON header, then the tensors' bytes without holes. */
 import { byteLength, dtypeFromSafetensors, elementCount } from "../shared/dtype.ts";
 import { FormatError, formatErrors } from "../shared/errors.ts";
-import { graphKey, MAIN, mainGraph, type Model, type ModelFile, type Tensor } from "../core/model.ts";
+import {
+  graphKey,
+  MAIN,
+  mainGraph,
+  type Model,
+  type ModelFile,
+  type Tensor,
+} from "../core/model.ts";
 import type { ByteSource, Piece } from "./byteSource.ts";
 import type { EncodedFile } from "./encoding.ts";
 import { parseStrictJson } from "./strictJson.ts";

@@ -46,7 +46,7 @@ export function readShards(source: ByteSource, siblings: SiblingFiles): Model {
   const total = tensors.reduce((sum, tensor) => sum + tensor.sizeBytes, 0);
   if (index.totalSize !== null && index.totalSize !== total)
     warnings.push(
-`The index says that all tensors take ${index.totalSize} bytes; they take ${total}.`,
+      `The index says that all tensors take ${index.totalSize} bytes; they take ${total}.`,
     );
   const meta = mergeMeta(index, shards, warnings);
   const original: ShardsOrigin = { of: "safetensors shards", index, shards, meta };
