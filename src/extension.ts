@@ -5,7 +5,7 @@ import { registerCommands } from "./providers/commands.ts";
 import { dataMemory } from "./providers/dataMemory.ts";
 import { createEngineHost } from "./providers/engine.ts";
 import { INSPECTOR_VIEW, InspectorProvider } from "./providers/inspector.ts";
-import { ModelEditorProvider, VIEW_TYPE } from "./providers/modelEditor.ts";
+import { ModelEditorProvider, VIEW_TYPES } from "./providers/modelEditor.ts";
 import { onSettingsChange, readSettings } from "./providers/settings.ts";
 import { createJobStatus } from "./providers/status.ts";
 
@@ -44,9 +44,11 @@ export function activate(context: vscode.ExtensionContext): void {
   context.subscriptions.push(
     log,
     engine,
-    vscode.window.registerCustomEditorProvider(VIEW_TYPE, editor, {
-      supportsMultipleEditorsPerDocument: true,
-    }),
+    ...VIEW_TYPES.map((type) =>
+      vscode.window.registerCustomEditorProvider(type, editor, {
+        supportsMultipleEditorsPerDocument: true,
+      }),
+    ),
     vscode.window.registerWebviewViewProvider(INSPECTOR_VIEW, inspector),
     registerCommands({ engine, log, status, memory, editor, inspector }),
     vscode.workspace.onDidGrantWorkspaceTrust(() => editor.refreshAll()),

@@ -6,10 +6,10 @@
  */
 import { commandOf, FAMILY_COMMANDS, familiesOf } from "./families.ts";
 
-const MODEL_FILE = "resourceExtname =~ /^\\.(onnx|safetensors)$/i";
+const MODEL_FILE = "resourceFilename =~ /\\.(onnx|safetensors|safetensors\\.index\\.json)$/i";
 /** Quality is judged by running the model, which weights alone do not allow. */
 const ONNX_FILE = "resourceExtname =~ /^\\.onnx$/i";
-const MODEL_EDITOR = "activeCustomEditorId == 'lathe.model'";
+const MODEL_EDITOR = "activeCustomEditorId =~ /^lathe\\.(model|shards)$/";
 const ONE_OR_TWO = "(!listMultiSelection || listDoubleSelection)";
 
 const step = (id: string, event: string): object => ({
@@ -107,6 +107,13 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
         displayName: "%editor.model%",
         priority: "default",
         selector: [{ filenamePattern: "*.onnx" }, { filenamePattern: "*.safetensors" }],
+      },
+      {
+        // An index is JSON to everybody else, so that it opens as text unless asked.
+        viewType: "lathe.shards",
+        displayName: "%editor.shards%",
+        priority: "option",
+        selector: [{ filenamePattern: "*.safetensors.index.json" }],
       },
     ],
     commands,

@@ -2,10 +2,10 @@
  * A family's command on files of the explorer: asks for technique, parameters and data, then writes a
  * new model beside each one, never over anything.
  */
-import path from "node:path";
 import * as vscode from "vscode";
 import type { Doc, Entry } from "../shared/doc.ts";
 import { formatVerified, groupByReason } from "../shared/format.ts";
+import { formatOfKind, kindOf } from "../shared/modelPath.ts";
 import { simulatedText, targetOf, type TargetId } from "../shared/presets.ts";
 import type { CatalogEntry } from "../shared/protocol.ts";
 import type { Skip } from "../shared/report.ts";
@@ -39,7 +39,7 @@ export function techniquesFor(
   family: CommandFamily,
   files: readonly string[],
 ): readonly CatalogEntry[] {
-  const formats = new Set(files.map((file) => path.extname(file).slice(1).toLowerCase()));
+  const formats = new Set(files.map((file) => formatOfKind(kindOf(file) ?? "onnx")));
   return CATALOG.filter(
     (entry) => entry.family === family && [...formats].every((f) => entry.formats.includes(f)),
   ).sort((a, b) => Number(a.exact) - Number(b.exact));

@@ -14,12 +14,16 @@ import { connectPage, type ConnectedPage, type PanelOptions, type Show } from ".
 import type { Engine } from "./engine.ts";
 import { asEditorError, showFailure, signalOf } from "./failures.ts";
 import { FailedDocument, showFailedDocument } from "./failedDocument.ts";
+import { kindOf } from "../shared/modelPath.ts";
 import type { Disposable } from "./disposable.ts";
 import { ModelDocument, type Backup, type ModelDocumentOptions } from "./modelDocument.ts";
 import { fetchCopy, type RemoteCopy } from "./remoteCopy.ts";
 import { compareVersions, versionTitle } from "./versions.ts";
 
-export const VIEW_TYPE = "lathe.model";
+/** Of files, and of an index that makes one model of several. */
+export const VIEW_TYPES = ["lathe.model", "lathe.shards"] as const;
+const viewTypeOf = (uri: vscode.Uri): string =>
+  kindOf(uri.path) === "shards" ? VIEW_TYPES[1] : VIEW_TYPES[0];
 /** Changes of a file arrive as several events; one look afterwards is enough. */
 const WATCH_DELAY_MS = 300;
 
@@ -125,7 +129,11 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
         await engine.open(document.uri.fsPath);
         panel.dispose();
         await document.closed;
-        await vscode.commands.executeCommand("vscode.openWith", document.uri, VIEW_TYPE);
+        await vscode.commands.executeCommand(
+          "vscode.openWith",
+          document.uri,
+          viewTypeOf(document.uri),
+        );
       });
       return;
     }
@@ -198,7 +206,7 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
   async show(uri: vscode.Uri, show: Show): Promise<void> {
     const key = uri.toString();
     this.#pendingShow.set(key, show);
-    await vscode.commands.executeCommand("vscode.openWith", uri, VIEW_TYPE);
+    await vscode.commands.executeCommand("vscode.openWith", uri, viewTypeOf(uri));
     const tabs = [...(this.find(uri)?.tabs ?? [])];
     const tab = tabs.find(({ panel }) => panel.active) ?? tabs.find(({ panel }) => panel.visible);
     // A tab that is still being made takes it in resolveCustomEditor.

@@ -1,6 +1,6 @@
 /** Names of files that commands write: beside the input, and never one that is there already. */
 import { existsSync } from "node:fs";
-import path from "node:path";
+import { withoutExtension } from "../shared/modelPath.ts";
 
 /** `model.onnx` → `model.w4.onnx`, or with a number when that exists. */
 export function outputBeside(
@@ -8,9 +8,10 @@ export function outputBeside(
   suffix: string,
   exists: (file: string) => boolean = existsSync,
 ): string {
-  const { dir, name, ext } = path.parse(input);
+  const stem = withoutExtension(input);
+  const extension = input.slice(stem.length);
   for (let n = 1; ; n++) {
-    const file = path.join(dir, `${name}.${suffix}${n === 1 ? "" : `.${n}`}${ext}`);
+    const file = `${stem}.${suffix}${n === 1 ? "" : `.${n}`}${extension}`;
     if (!exists(file)) return file;
   }
 }

@@ -2,13 +2,14 @@
 import path from "node:path";
 import * as vscode from "vscode";
 import { formatBytes } from "../shared/format.ts";
+import { kindOf } from "../shared/modelPath.ts";
 import type { CatalogEntry } from "../shared/protocol.ts";
 
-const MODEL_GLOB = "**/*.{onnx,safetensors,ONNX,SAFETENSORS}";
+const MODEL_GLOB = "**/*.{onnx,safetensors,ONNX,SAFETENSORS,safetensors.index.json}";
 /** More than anybody scrolls through; typing narrows a list, but only of what was found. */
 const MAX_MODELS = 2000;
 
-export const isModelPath = (file: string): boolean => /\.(onnx|safetensors)$/i.test(file);
+export const isModelPath = (file: string): boolean => kindOf(file) !== null;
 
 interface ModelItem extends vscode.QuickPickItem {
   readonly file: string | null;
@@ -54,7 +55,7 @@ async function browseModel(title: string, near: string | undefined): Promise<str
   const [uri] =
     (await vscode.window.showOpenDialog({
       title,
-      filters: { [vscode.l10n.t("Models")]: ["onnx", "safetensors"] },
+      filters: { [vscode.l10n.t("Models")]: ["onnx", "safetensors", "json"] },
       ...(near === undefined ? {} : { defaultUri: vscode.Uri.file(path.dirname(near)) }),
     })) ?? [];
   return uri?.fsPath ?? null;

@@ -15,6 +15,10 @@ test("outputs get a name of their own beside the input", () => {
   assert.equal(outputBeside("/m/a.onnx", "w8", exists), "/m/a.w8.onnx");
   assert.equal(outputBeside("/m/a.onnx", "w4", exists), "/m/a.w4.3.onnx");
   assert.equal(outputBeside("/m/b.SAFETENSORS", "w4", exists), "/m/b.w4.SAFETENSORS");
+  assert.equal(
+    outputBeside("/m/c.safetensors.index.json", "w4", exists),
+    "/m/c.w4.safetensors.index.json",
+  );
 });
 
 test("of two models the one that the other was made from is before", () => {
