@@ -1,16 +1,26 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { findChannelGroups } from "../../../src/core/groups/channelGroups.ts";
+import { openModel } from "../../../src/engine/files.ts";
 import { subsequence } from "../../../src/core/repair/batchNorm.ts";
 import { referenceBlas } from "../../../src/kernels/linalg/blas.ts";
 import { obsRemoval } from "../../../src/kernels/prune/obs.ts";
 import { refitColumns } from "../../../src/kernels/prune/refit.ts";
 import type { MatrixF64 } from "../../../src/shared/kernels.ts";
 import channels from "../../../src/transforms/prune/channels.ts";
-import { keepCount } from "../../../src/transforms/prune/lib/amounts.ts";
+import {
+  countsFor,
+  groupWithKey,
+  keepCount,
+  measure,
+  shrunk,
+  stepOf,
+} from "../../../src/transforms/prune/lib/amounts.ts";
 import { lowest } from "../../../src/transforms/prune/lib/scores.ts";
 import { groupModels } from "../../core/groupModels.ts";
 import { testTechnique } from "../../helpers/harness.ts";
 import { gaussian } from "../../helpers/random.ts";
+import { modelFile, tempFolder } from "../../helpers/temp.ts";
 
 const model = (name: string): string => groupModels[name] ?? "";
 /** Pruning itself may cost any accuracy. */
@@ -93,11 +103,52 @@ testTechnique(channels, [
   },
 ]);
 
-test("channels that stay are a multiple, at least one", () => {
+test("channels that stay are a multiple of the step, at least one", () => {
   assert.equal(keepCount(64, 0.3, 8), 48);
   assert.equal(keepCount(64, 0.3, 1), 45);
-  assert.equal(keepCount(6, 0.9, 8), 6);
+  assert.equal(keepCount(6, 0.9, 4), 4);
   assert.equal(keepCount(3, 0.95, 1), 1);
+  assert.equal(keepCount(8, 0.1, 2), 8);
+});
+
+test("steps are 8 channels, fewer in small layers, and whole heads", () => {
+  assert.equal(stepOf(64, 1, 8), 8);
+  assert.equal(stepOf(16, 1, 8), 4);
+  assert.equal(stepOf(6, 1, 8), 1);
+  assert.equal(stepOf(8, 32, 8), 1);
+  assert.equal(stepOf(64, 2, 8), 4);
+  assert.equal(stepOf(45, 1, 1), 1);
+});
+
+test("a target is met, and no group could keep a step more", (t) => {
+  const wide = openModel(
+    modelFile(
+      tempFolder(t),
+      `input x float32 [1, 32]  w = float32 [32, 64] normal  h = MatMul(x, w) { name: "a" }  r = Relu(h)
+      v = float32 [64, 24] normal  i = MatMul(r, v) { name: "b" }  s = Relu(i)  u = float32 [24, 40] normal  j = MatMul(s, u) { name: "c" }
+      q = Relu(j)  o = float32 [40, 4] normal  y = MatMul(q, o) { name: "d" }  output y float32 [1, 4]`,
+    ),
+  );
+  const found = findChannelGroups(wide);
+  const left = (counts: ReadonlyMap<string, number>): number => {
+    const macs = [...counts].reduce((now, [key, kept]) => {
+      const [all, group] = groupWithKey(now, key)!;
+      return shrunk(all, group, kept).model;
+    }, wide);
+    return measure(macs, "macs")! / measure(wide, "macs")!;
+  };
+  for (const amount of [0.2, 0.35, 0.5, 0.65]) {
+    const counts = countsFor(found, found.groups, { amount, target: "macs", roundTo: 8 });
+    assert.ok(typeof counts !== "string");
+    assert.ok(left(counts) <= 1 - amount);
+    for (const { key, atoms } of found.groups) {
+      const step = stepOf(atoms.length, 1, 8);
+      const kept: number = counts.get(key)!;
+      assert.equal(kept % step, 0);
+      if (kept < atoms.length)
+        assert.ok(left(new Map([...counts, [key, kept + step]])) > 1 - amount, `${key} ${amount}`);
+    }
+  }
 });
 
 test("the lowest scores go, NaN leaves no choice", () => {
