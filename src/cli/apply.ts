@@ -78,6 +78,7 @@ export const apply: Command = {
         `lathe apply ${apply.usage}`,
       );
     const report = args.text("html");
+    if (wanted.entries.length > 0) context.client.expectSave(model);
     const opened = await context.client.open(model);
     checkOutput(output, model, args.flag("force"));
     if (report !== null) checkReport(report);

@@ -7,10 +7,12 @@ import { cpus } from "node:os";
 import path from "node:path";
 import type { Doc } from "../shared/doc.ts";
 import { Cancelled, engineErrors, LatheError } from "../shared/errors.ts";
+import type { FileHash } from "../shared/fileHash.ts";
 import type { Answer, EngineApi, Jobs, Params, Queries } from "../shared/protocol.ts";
 import type { Signal } from "../shared/task.ts";
 import { connect, type CallOptions, type Client } from "../shared/wire.ts";
 import { forkChild, type Child } from "./child.ts";
+import { expectHash, type ExpectedHash } from "./expectedSave.ts";
 
 export interface ClientOptions {
   /** The engine's bundle. */
@@ -34,6 +36,11 @@ export interface EngineClient {
     options?: CallOptions,
   ): Promise<Answer<Queries, K>>;
   open(path: string): Promise<Doc>;
+  /**
+   * Starts the child of a save that will come, which begins to read the file at once and answers
+   * questions until then: one process instead of two.
+   */
+  expectSave(path: string): void;
   job<K extends keyof Jobs & string>(
     method: K,
     params: Params<Jobs, K>,
@@ -60,18 +67,28 @@ interface Connection {
   readonly client: Client<EngineApi>;
 }
 
+/** A child that waits for a save, and the hash of the file it will be asked to save a change of. */
+interface Saver {
+  readonly file: string;
+  readonly connection: Connection;
+  readonly hash: ExpectedHash;
+}
+
 export function createClient(options: ClientOptions): EngineClient {
   const stderrListeners: ((text: string) => void)[] = [];
   const living = new Set<Child>();
   let askConnection: Promise<Connection> | null = null;
   let lastJob: Promise<unknown> = Promise.resolve();
   let generation = 0;
+  /** Started by `expectSave`, and not saving yet. */
+  let saver: Saver | null = null;
 
-  function begin(role: "ask" | "job"): Connection {
+  function begin(role: "ask" | "job", sweeps = role === "ask"): Connection {
     const child = forkChild({
       enginePath: options.enginePath,
       config: {
         role,
+        sweeps,
         scratchDir: options.scratchDir,
         scratchLimitBytes: options.scratchLimitBytes ?? DEFAULT_SCRATCH_BYTES,
         memoryBudgetBytes: options.memoryBudgetBytes ?? null,
@@ -92,15 +109,14 @@ export function createClient(options: ClientOptions): EngineClient {
     throw engineErrors.childGone("start", `version ${version} instead of ${options.version}`);
   }
 
-  async function startAsking(): Promise<Connection> {
-    const connection = begin("ask");
+  async function startAsking(connection: Connection): Promise<Connection> {
     await greet(connection);
     return connection;
   }
 
-  function asking(): Promise<Connection> {
+  function asking(connection?: Connection): Promise<Connection> {
     if (!askConnection) {
-      const starting = startAsking();
+      const starting = startAsking(connection ?? begin("ask"));
       askConnection = starting;
       const forget = (): void => {
         if (askConnection === starting) askConnection = null;
@@ -108,6 +124,26 @@ export function createClient(options: ClientOptions): EngineClient {
       starting.then(({ child }) => child.port.onClose(forget), forget);
     }
     return askConnection;
+  }
+
+  function expectSave(file: string): void {
+    if (askConnection || !options.allowJobs()) return;
+    const absolute = path.resolve(file);
+    const connection = begin("job", true);
+    const hash = expectHash(absolute);
+    saver = { file: absolute, connection, hash };
+    connection.child.port.onClose(() => {
+      hash.stop();
+      if (saver?.connection === connection) saver = null;
+    });
+    asking(connection).catch(() => {});
+  }
+
+  /** The child that was started for saving this file; from now on it answers no questions. */
+  function takeSaver(file: string): Saver | null {
+    const taken = saver?.file === file ? saver : null;
+    if (taken) saver = askConnection = null;
+    return taken;
   }
 
   /** Questions change nothing, so one lost to the child's death is asked once more. */
@@ -166,9 +202,10 @@ export function createClient(options: ClientOptions): EngineClient {
     call: CallOptions,
   ): Promise<Answer<Jobs, K>> {
     if (call.signal?.aborted === true) throw new Cancelled();
-    const connection = begin("job");
-    const { child, client } = connection;
     const target = params as object;
+    const expected = isSave(target) ? takeSaver(target.doc.base.path) : null;
+    const connection = expected?.connection ?? begin("job");
+    const { child, client } = connection;
     if (isSave(target)) child.port.onClose(() => removeStaging(path.dirname(target.to), child.pid));
     let deadline: NodeJS.Timeout | null = null;
     const endLater = (): void => {
@@ -178,6 +215,7 @@ export function createClient(options: ClientOptions): EngineClient {
     try {
       // A child may hang before its first answer too; cancelling ends it all the same.
       await greet(connection);
+      if (expected) sendHash(expected);
       return await client.call(method, params, call);
     } catch (error) {
       throw isAborted(call.signal) ? new Cancelled() : error;
@@ -191,6 +229,7 @@ export function createClient(options: ClientOptions): EngineClient {
   const endAll = (): void => {
     generation++;
     askConnection = null;
+    saver = null;
     for (const child of living) child.kill();
     living.clear();
   };
@@ -198,6 +237,7 @@ export function createClient(options: ClientOptions): EngineClient {
   return {
     ask,
     job,
+    expectSave,
     async open(path) {
       return (await askChild("open", { path }, {})).doc;
     },
@@ -229,12 +269,21 @@ function removeStaging(folder: string, pid: number): void {
   for (const name of readdirSync(folder))
     if (left.test(name)) rmSync(path.join(folder, name), { recursive: true, force: true });
 }
-const isSave = (params: object): params is { readonly to: string } =>
-  "to" in params && typeof params.to === "string";
+const isSave = (params: object): params is Params<Jobs, "save"> =>
+  "to" in params && typeof params.to === "string" && "doc" in params;
 
 const isAborted = (signal: Signal | undefined): boolean => signal?.aborted === true;
 const isGone = (error: unknown): boolean =>
   error instanceof LatheError && error.failure.code === "gone";
+
+/** Announces the hash before the save is asked for, and sends it when it is known. */
+function sendHash({ connection: { client }, hash }: Saver): void {
+  // A child that is gone fails the save itself.
+  const send = (known: FileHash | "coming" | null): void =>
+    void client.call("sourceHash", { hash: known }).catch(() => {});
+  send("coming");
+  void hash.hash.then(send);
+}
 
 function docsOf(params: object): Doc[] {
   return Object.values(params).filter(

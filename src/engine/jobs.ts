@@ -12,13 +12,14 @@ import path from "node:path";
 import type { Change } from "../core/change.ts";
 import type { Model } from "../core/model.ts";
 import type { Doc, RecipeFile } from "../shared/doc.ts";
+import type { FileHash } from "../shared/fileHash.ts";
 import { RECIPE_METADATA_KEY } from "../shared/doc.ts";
-import { Cancelled } from "../shared/errors.ts";
+import { Cancelled, engineErrors } from "../shared/errors.ts";
 import { kindOf } from "../shared/modelPath.ts";
 import { shardsOrigin } from "../formats/index.ts";
 import type { Answer, ApplyResult, Jobs, Params, UnitView, Verified } from "../shared/protocol.ts";
 import type { Task } from "../shared/task.ts";
-import { hashInBackground } from "./backgroundHash.ts";
+import { hashInBackground, type BackgroundHash } from "./backgroundHash.ts";
 import type { EngineEnv } from "./env.ts";
 import { withMetadata } from "./environment.ts";
 import { stageCopy, stageModel, type Staged, type StageOptions } from "./save.ts";
@@ -33,6 +34,8 @@ export interface JobTools {
   readonly toolVersion: string;
   /** To compute with; 0 is all cores. */
   readonly threads: number;
+  /** How a file is hashed; by a thread of this child when absent. */
+  readonly hashOf?: (file: string) => BackgroundHash;
 }
 
 /** Part of a task's progress, from `from` to `to`. */
@@ -87,12 +90,23 @@ export async function save(
 ): Promise<Answer<Jobs, "save">> {
   const { doc } = params;
   if (doc.recipe.length === 0) return write(tools, params, null, task);
-  const source = hashInBackground(doc.base.path);
+  const source = (tools.hashOf ?? hashInBackground)(doc.base.path);
+  const sha256 = source.hash.then((hash) => sameFile(hash, doc));
+  // Where saving fails first, its own reason is told.
+  sha256.catch(() => {});
   try {
-    return await write(tools, params, source.sha256, task);
+    return await write(tools, params, sha256, task);
   } finally {
     source.stop();
   }
+}
+
+/** The hash, if it is that of the file the document stands for. @throws EngineError `changed` */
+function sameFile(hash: FileHash, { base }: Doc): string {
+  const { sizeBytes, mtimeMs, inode } = base.fingerprint;
+  if (hash.sizeBytes !== sizeBytes || hash.mtimeMs !== mtimeMs || hash.inode !== inode)
+    throw engineErrors.changedOnDisk(base.path);
+  return hash.sha256;
 }
 
 /** @param sourceSha256 of the base; null when the recipe is empty */

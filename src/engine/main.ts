@@ -15,6 +15,7 @@ import { createComputing } from "./computing.ts";
 import type { EngineEnv } from "./env.ts";
 import { createEnvironment } from "./environment.ts";
 import { evaluate } from "./evaluate.ts";
+import { expectedHash } from "./expectedHash.ts";
 import { fingerprint, openModel } from "./files.ts";
 import { apply, save } from "./jobs.ts";
 import { plan } from "./planQuestion.ts";
@@ -32,6 +33,8 @@ import { loadKernels } from "./wasm.ts";
 /** What the parent passes as the last argument, as JSON. */
 export interface ChildConfig {
   readonly role: "ask" | "job";
+  /** Whether this child tidies the scratch folder when it starts. */
+  readonly sweeps: boolean;
   readonly scratchDir: string;
   readonly scratchLimitBytes: number;
   /** For one pass over calibration data; null for the default. */
@@ -46,7 +49,7 @@ function main(): void {
   process.on("SIGINT", () => {});
   process.on("disconnect", () => process.exit(0));
   const scratch = openScratch(config.scratchDir);
-  if (config.role === "ask") sweepScratch(scratch, config.scratchLimitBytes, Date.now());
+  if (config.sweeps) sweepScratch(scratch, config.scratchLimitBytes, Date.now());
   const env = createEnvironment({
     scratch,
     kernels: loadKernels(),
@@ -57,6 +60,7 @@ function main(): void {
         : null,
   });
   const tools = { env, scratch, toolVersion: config.version, threads: config.threads };
+  const expected = expectedHash();
   const queries: Handlers<Queries> = {
     summary: (p, task) => summary(p, env, task),
     tensors: (p, task) => tensors(p, env, task),
@@ -71,7 +75,7 @@ function main(): void {
   };
   const jobs: Handlers<Jobs> = {
     apply: (p, task) => apply(tools, p, task),
-    save: (p, task) => save(tools, p, task),
+    save: (p, task) => save({ ...tools, hashOf: expected.take }, p, task),
     evaluate: async ({ doc, data, limit }, task) =>
       evaluate(
         await env.fileFor(doc, task),
@@ -95,6 +99,10 @@ function main(): void {
   const api: Handlers<EngineApi> = {
     hello: () => ({ version: config.version }),
     release: ({ keptBase }) => ({ released: releaseKept(scratch, keptBase) }),
+    sourceHash: ({ hash }) => {
+      expected.note(hash);
+      return { noted: true };
+    },
     clearCache: () => {
       clearScratch(scratch);
       return { cleared: true };

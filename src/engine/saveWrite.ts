@@ -1,10 +1,12 @@
 /** Pieces to files: a few megabytes at a time, so that any model can be written and cancelled. */
-import { createHash, type Hash } from "node:crypto";
-import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { closeSync, openSync, writeSync } from "node:fs";
 import path from "node:path";
 import type { Piece } from "../formats/byteSource.ts";
-import { Cancelled, engineErrors, formatErrors } from "../shared/errors.ts";
+import { Cancelled, engineErrors, formatErrors, type EngineError } from "../shared/errors.ts";
 import type { Task } from "../shared/task.ts";
+import { hashWhileWritten } from "./backgroundHash.ts";
+import { earlyFlush } from "./earlyFlush.ts";
 import { codeOf, readInto } from "./files.ts";
 import { freeBytes } from "./saveTarget.ts";
 
@@ -69,17 +71,20 @@ export async function writePieces(
   },
   task: Task,
 ): Promise<Written> {
-  const digest: Hash | null = hash ? createHash("sha256") : null;
   const buffer = new Uint8Array(CHUNK_BYTES);
   let used = 0;
   const fd = attempt(file, 0, () => openSync(file, "wx"));
+  const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const digest = hash ? digestOf(file, sizeBytes) : null;
+  const disk = earlyFlush(fd);
   const flush = async (): Promise<void> => {
     const bytes = buffer.subarray(0, used);
     for (let done = 0; done < bytes.length;)
       done += attempt(file, bytes.length - done, () =>
         writeSync(fd, bytes, done, bytes.length - done),
       );
-    digest?.update(bytes);
+    digest?.wrote(bytes);
+    disk.wrote(used);
     onBytes(used);
     used = 0;
     await breathe(task);
@@ -101,17 +106,53 @@ export async function writePieces(
         if (used === CHUNK_BYTES) await flush();
       }
     await flush();
+    const sha256 = digest?.result() ?? null;
     if (late) {
+      // What is written goes to the disk while the text is waited for.
+      disk.begin();
       const bytes = Buffer.from(await late.text);
       attempt(file, 0, () => writeSync(fd, bytes, 0, bytes.length, late.at));
     }
-    attempt(file, 0, () => {
-      fsyncSync(fd);
+    await disk.finish().catch((error: unknown) => {
+      throw writeFailure(file, 0, error);
     });
+    return { sha256: await sha256 };
   } finally {
+    digest?.stop();
+    await disk.settle();
     closeSync(fd);
   }
-  return { sha256: digest?.digest("hex") ?? null };
+}
+
+interface Digest {
+  wrote(bytes: Uint8Array): void;
+  result(): Promise<string>;
+  stop(): void;
+}
+
+/** Below this a thread takes longer to start than the hash to compute. */
+const MIN_THREAD_BYTES = 32 * 1024 * 1024;
+
+/** sha256 of what is written: by a thread that reads behind the writer where that pays. */
+function digestOf(file: string, sizeBytes: number): Digest {
+  if (sizeBytes < MIN_THREAD_BYTES) {
+    const hash = createHash("sha256");
+    return {
+      wrote: (bytes) => void hash.update(bytes),
+      result: () => Promise.resolve(hash.digest("hex")),
+      stop: () => {},
+    };
+  }
+  const thread = hashWhileWritten(file);
+  let written = 0;
+  return {
+    wrote: (bytes) => thread.reached((written += bytes.length)),
+    result: async () => {
+      thread.finish();
+      return (await thread.hash).sha256;
+    },
+    stop: thread.stop,
+  };
 }
 
 /** @throws EngineError in the words of the catalogue. */
@@ -119,10 +160,14 @@ function attempt<T>(file: string, needBytes: number, act: () => T): T {
   try {
     return act();
   } catch (error) {
-    const folder = path.dirname(path.dirname(file));
-    const code = codeOf(error);
-    if (code === "ENOSPC" || code === "EDQUOT")
-      throw engineErrors.diskFull(folder, needBytes, freeBytes(folder) ?? 0);
-    throw engineErrors.notWritable(folder, code);
+    throw writeFailure(file, needBytes, error);
   }
+}
+
+function writeFailure(file: string, needBytes: number, error: unknown): EngineError {
+  const folder = path.dirname(path.dirname(file));
+  const code = codeOf(error);
+  return code === "ENOSPC" || code === "EDQUOT"
+    ? engineErrors.diskFull(folder, needBytes, freeBytes(folder) ?? 0)
+    : engineErrors.notWritable(folder, code);
 }

@@ -3,6 +3,7 @@
  * engine; a missing handler does not compile. No weights: answers are at most 1 MB.
  */
 import type { Doc, Entry } from "./doc.ts";
+import type { FileHash } from "./fileHash.ts";
 import type { GraphQueries } from "./graphView.ts";
 import type { Metric, Report, Series } from "./report.ts";
 import type { OptimizeGoal, OptimizeResult, Explanation } from "./advice.ts";
@@ -90,6 +91,11 @@ export interface EngineApi extends Queries, Jobs {
   hello(p: { version: string }): { version: string };
   /** Fingerprint of a file, and that it is a model: the first step of opening. */
   open(p: { path: string }): { doc: Doc };
+  /**
+   * The hash of the base for this child's save: announced before it, so that the child does not
+   * compute it, and sent when it is known; null when it cannot be.
+   */
+  sourceHash(p: { hash: FileHash | "coming" | null }): { noted: true };
   /** Removes every computed result; recipes are computed again when asked for. */
   clearCache(p: Record<string, never>): { cleared: true };
   /** Gives up the old bytes that a save kept (`SaveResult.keptBase`): its document is closed. */

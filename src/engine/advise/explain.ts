@@ -119,7 +119,7 @@ async function entriesBetween(
   }
   const hash = hashInBackground(before.base.path);
   try {
-    return (await hash.sha256) === recipe.source.sha256 ? recipe.entries : null;
+    return (await hash.hash).sha256 === recipe.source.sha256 ? recipe.entries : null;
   } finally {
     hash.stop();
   }
