@@ -50,6 +50,7 @@ export const apply: Command = {
   details: [
     "The result is loaded and run once before it takes its name. Its recipe is written beside it as OUT.lathe.json and into its metadata; `lathe apply MODEL OUT.lathe.json -o OTHER` does the same again.",
     "With --html, the result is also compared with the input (on --data, if given), and the page shows that beside what was changed and what was skipped.",
+    "A result that is for another runtime than onnxruntime on a CPU says so: its accuracy is simulated here and its speed not measured; the runtime is kept in the recipe. What a result may lose is checked by `lathe check OUT --baseline MODEL --max-drop 1% --data DATA`.",
     "The input is never changed, unless OUT is the input and --force is given.",
   ],
   examples: [

@@ -5,7 +5,14 @@ import type { Entry, ParamValues } from "../shared/doc.ts";
 import { engineErrors, paramErrors, usageErrors } from "../shared/errors.ts";
 import { parseParam, readParams } from "../shared/params.ts";
 import type { CatalogEntry } from "../shared/protocol.ts";
-import { isTarget, presetsFor, TARGETS, targetOf, type TargetId } from "../shared/presets.ts";
+import {
+  isTarget,
+  presetsFor,
+  TARGETS,
+  targetOf,
+  whyNot,
+  type TargetId,
+} from "../shared/presets.ts";
 import type { Arguments, TypedEntry } from "./arguments.ts";
 
 export interface Wanted {
@@ -60,6 +67,7 @@ function presetEntries(
       id,
       target,
       presets.map((one) => one.id),
+      whyNot(id, target),
     );
   return preset.entries.map(({ transform, params }) => {
     const technique = findTechnique(transform, catalog);

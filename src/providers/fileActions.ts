@@ -127,10 +127,18 @@ async function askWork(
   const technique = await pickTechnique(title, techniquesFor(family, files));
   if (!technique) return null;
   const what = `${technique.title}: ${whatOf(files)}`;
-  const params = await askParams(what, technique);
+  const params = await askParams(what, target === null ? technique : madeFor(technique, target));
   if (!params) return null;
   const entries = [{ transform: technique.id, params }];
   return { title: what, entries, data: technique.data, suffix: technique.suffix, target };
+}
+
+/** Where a technique makes different files for different runtimes, for the one that was named. */
+function madeFor(technique: CatalogEntry, target: TargetId): CatalogEntry {
+  const param = technique.params["target"];
+  return param?.type === "choice" && param.of.includes(target)
+    ? { ...technique, params: { ...technique.params, target: { ...param, default: target } } }
+    : technique;
 }
 
 async function transformFile(

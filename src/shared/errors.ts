@@ -156,10 +156,15 @@ export const usageErrors = {
       where: "--target",
       hint: "With -t, the runtime is a parameter of the technique, for example -p target=tensorrt.",
     }),
-  presetNotFor: (preset: string, target: string, known: readonly string[]): LatheError =>
+  presetNotFor: (
+    preset: string,
+    target: string,
+    known: readonly string[],
+    reason: string | null,
+  ): LatheError =>
     new LatheError({
       code: "usage",
-      message: `There is no preset "${preset}" for ${target}.`,
+      message: `There is no preset "${preset}" for ${target}.${reason === null ? "" : ` ${reason}`}`,
       where: "--preset",
       hint: `For ${target} there is: ${known.join(", ")}.`,
     }),

@@ -23,12 +23,12 @@ export const TARGETS = [
   {
     id: "qnn",
     title: "QNN",
-    note: "Half precision only: its integer form needs every operator rounded. Speed not measured.",
+    note: "Integers everywhere, static shapes. Accuracy is simulated, speed not measured.",
   },
   {
     id: "coreml",
     title: "Core ML",
-    note: "Half precision only: integer activations are unproven there. Speed not measured.",
+    note: "Float activations: integer ones are unproven there. Accuracy is simulated, speed not measured.",
   },
   {
     id: "web",
@@ -48,9 +48,10 @@ export interface Preset {
   readonly suffix: string;
   readonly entries: readonly Entry[];
 }
-export type PresetId = "int8" | "int8-no-data" | "small" | "llm-4bit" | "half";
+export type PresetId = "int8" | "a16w8" | "int8-no-data" | "small" | "llm-4bit" | "half";
 export const PRESET_IDS: readonly PresetId[] = [
   "int8",
+  "a16w8",
   "int8-no-data",
   "small",
   "llm-4bit",
@@ -69,6 +70,14 @@ const calibrated = (target: string, bits: number): readonly Entry[] => [
   entry("graph.foldBatchNorm"),
   entry("quantize.equalize", { least: EQUALIZE_OCTAVES }),
   entry("quantize.static", { target, bits }),
+];
+/** For QNN a tensor that stays float costs a way to another processor: more is borne before it does. */
+const QNN_KL = 1e-3;
+const everywhere = (activations: "8" | "16"): readonly Entry[] => [
+  entry("graph.upgradeOpset", { target: activations === "16" ? 21 : 13 }),
+  entry("graph.foldBatchNorm"),
+  entry("quantize.equalize", { least: EQUALIZE_OCTAVES }),
+  entry("quantize.static", { target: "qnn", activations, probeKl: QNN_KL }),
 ];
 /** Blocks of weights in standard operators, which need operator set 21. */
 const standardBlocks = (bits: number): readonly Entry[] => [
@@ -89,6 +98,20 @@ const NO_DATA: Omit<Preset, "entries"> = {
   detail: "Matrix products and LSTMs in 8 bit; convolutions stay float.",
   data: "none",
   suffix: "dyn",
+};
+const A16W8: Omit<Preset, "entries"> = {
+  id: "a16w8",
+  title: "INT8 weights, 16-bit activations",
+  detail: "For models that 8-bit activations hurt; slower than Fast INT8. Needs calibration data.",
+  data: "required",
+  suffix: "a16w8",
+};
+const WEIGHTS: Omit<Preset, "entries"> = {
+  id: "int8-no-data",
+  title: "8-bit weights",
+  detail: "Matrices of products in 8 bit, standard operators; they compute in float.",
+  data: "none",
+  suffix: "w8",
 };
 const SMALL: Omit<Preset, "entries"> = {
   id: "small",
@@ -133,7 +156,7 @@ export function presetsFor(target: TargetId): readonly Preset[] {
     case "openvino":
       return [
         { ...INT8, entries: calibrated(target, 8) },
-        { ...NO_DATA, entries: standardBlocks(8) },
+        { ...WEIGHTS, entries: standardBlocks(8) },
         { ...LLM, entries: standardBlocks(4) },
         half(),
       ];
@@ -148,8 +171,26 @@ export function presetsFor(target: TargetId): readonly Preset[] {
         },
       ];
     case "qnn":
+      return [
+        { ...INT8, entries: everywhere("8") },
+        { ...A16W8, entries: everywhere("16") },
+        half(),
+      ];
     case "coreml":
-      return [half()];
+      return [half(), { ...WEIGHTS, entries: standardBlocks(8) }];
+  }
+}
+
+/** Why a runtime has no preset of this kind; null where nothing more is to be said. */
+export function whyNot(preset: string, target: TargetId): string | null {
+  if (preset !== "int8" && preset !== "small") return null;
+  switch (target) {
+    case "coreml":
+      return "Integer activations are unproven in Core ML.";
+    case "web":
+      return "WebGPU has no integer activations; they would go back to the CPU.";
+    default:
+      return null;
   }
 }
 

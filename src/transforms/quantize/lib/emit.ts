@@ -15,9 +15,16 @@ import { floatAttr } from "./weights.ts";
 export interface EmitFormat {
   readonly activations: ActivationFormat;
   readonly weights: ChannelFormat;
+  /** One scale for the whole matrix of a product, where only convolutions may have one per channel. */
+  readonly wholeProducts: boolean;
+  /** Leaves out a Relu or Clip that the codes after it do anyway: it would stand between operator and codes. */
+  readonly dropsClamps: boolean;
   /** Biases as int32 codes with the scale of the product; TensorRT wants them float. */
   readonly integerBias: boolean;
 }
+
+const formatOf = ({ kind }: Layer, { weights, wholeProducts }: EmitFormat): ChannelFormat =>
+  wholeProducts && kind !== "conv" ? { ...weights, perChannel: false } : weights;
 
 /** What one run over a model has written so far; each value, constant and weight is written once. */
 export class Emitter {
@@ -50,7 +57,8 @@ export class Emitter {
 
   async layer(layer: Layer): Promise<void> {
     const node = this.#now(layer.node);
-    const activation = layer.activation ? this.#now(layer.activation) : null;
+    const clamp = layer.activation ? this.#now(layer.activation) : null;
+    const activation = clamp && !(await this.#vanishes(clamp, layer)) ? clamp : null;
     const insert: NewNode[] = [];
     const inputs = [...node.inputs];
     for (const [i, name] of node.inputs.entries())
@@ -84,14 +92,26 @@ export class Emitter {
       });
     if (layer.rounds) await this.#pair(float, layer.output, insert);
     this.#tx.replaceNodes(MAIN, {
-      remove: [
-        node,
-        ...layer.affine.map((part) => this.#now(part)),
-        ...(activation ? [activation] : []),
-      ],
+      remove: [node, ...layer.affine.map((part) => this.#now(part)), ...(clamp ? [clamp] : [])],
       insert,
     });
+    if (clamp && !activation) folded.push(...clamp.inputs.slice(1));
     for (const name of folded) if (name !== "") this.#tx.dropIfUnused(MAIN, name);
+  }
+
+  /** Whether codes of the layer's output cannot leave the limits of its activation. */
+  async #vanishes(node: GraphNode, { output, rounds }: Layer): Promise<boolean> {
+    const grid = rounds && this.#format.dropsClamps ? this.#grids.get(output) : undefined;
+    if (!grid) return false;
+    const [least, most] = codesOf(this.#format.activations);
+    const ends = [(least - grid.zero) * grid.scale, (most - grid.zero) * grid.scale] as const;
+    if (node.op === "Relu") return ends[0] >= 0;
+    const [low, high] = await Promise.all(
+      node.inputs.slice(1, 3).map((name) => this.#readIfConstant(name)),
+    );
+    // A measured end is the limit itself, but for the rounding of the scale.
+    const slack = grid.scale / 100;
+    return ends[0] >= (low?.[0] ?? -Infinity) - slack && ends[1] <= (high?.[0] ?? Infinity) + slack;
   }
 
   /** The node as it is now: an upgrade of the operator set may have rewritten it. */
@@ -191,11 +211,12 @@ export class Emitter {
         : null;
     const input = this.#grids.get(layer.inputs[0] ?? "")?.scale ?? 1;
     const integerBias = this.#format.integerBias && bias !== null;
-    const out = await this.#codes(held, scale, (c) =>
+    const format = formatOf(layer, this.#format);
+    const out = await this.#codes(held, format, scale, (c) =>
       // A bias beyond 2^30 steps would overflow its int32 code.
       integerBias ? Math.abs(bias[c] ?? 0) / (input * 2 ** 30) : 0,
     );
-    const { perChannel, bits } = this.#format.weights;
+    const { perChannel, bits } = format;
     const weight = this.#fresh(`${out.name}_d`);
     const codes = bits === 4 ? this.#fresh(`${out.name}_8`) : out.name;
     if (bits === 4)
@@ -257,11 +278,11 @@ export class Emitter {
   /** Codes and scales of the weight, stored once for all layers that use it in the same way. */
   async #codes(
     held: LayerWeight,
+    format: ChannelFormat,
     scale: Float64Array | null,
     leastScale: (channel: number) => number,
   ): Promise<{ readonly name: string; readonly scales: Float32Array }> {
     const { source, transposed, axis, channels } = held;
-    const format = this.#format.weights;
     // Folded constants and the floor of a bias are this layer's own.
     const key =
       scale || held.bias !== ""
@@ -312,8 +333,9 @@ export class Emitter {
     return { scale, shift };
   }
 
+  /** Null for what is no constant, and for an input that is left out. */
   async #readIfConstant(name: string): Promise<Float32Array | null> {
-    const tensor = scopeOf(this.#tx.model).constant(MAIN, name)?.tensor;
+    const tensor = name === "" ? undefined : scopeOf(this.#tx.model).constant(MAIN, name)?.tensor;
     return tensor ? this.#ctx.readF32(tensor) : null;
   }
   async #read(name: string): Promise<Float32Array> {

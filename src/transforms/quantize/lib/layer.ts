@@ -5,7 +5,7 @@ import { dtype, elementCount } from "../../../shared/dtype.ts";
 import { intAttr, type Source } from "./weights.ts";
 
 export interface Layer {
-  /** `share` moves values at one scale, `join` is a Concat whose inputs keep theirs. */
+  /** `share` moves values at one scale, `join` is a Concat whose inputs keep theirs, `op` is any other operator. */
   readonly kind:
     | "conv"
     | "gemm"
@@ -17,7 +17,8 @@ export interface Layer {
     | "add"
     | "mul"
     | "unary"
-    | "product";
+    | "product"
+    | "op";
   readonly node: GraphNode;
   /** BatchNormalization and constant Add after a convolution: they vanish in its weight and bias. */
   readonly affine: readonly GraphNode[];

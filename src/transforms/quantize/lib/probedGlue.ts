@@ -17,6 +17,19 @@ import type { ActivationFormat, Grid } from "./ranges.ts";
 /** Operators that choose between values, which the probe needs, came with 9. */
 export const PROBE_OPSET = 9;
 
+export interface ProbeOptions {
+  readonly format: ActivationFormat;
+  readonly limit: number;
+  /** What is left of all layers when these values stay float. */
+  readonly left: (layers: readonly Layer[], float: ReadonlySet<string>) => readonly Layer[];
+}
+
+/** `ProbeOptions.left` for the layers of `withAllGlue`. */
+export function leftOfGlue(model: Model, structural: readonly Layer[]): ProbeOptions["left"] {
+  const fixed = new Set(structural.map(({ node }) => node));
+  return (layers, float) => resolved(scopeOf(model), layers, fixed, float);
+}
+
 /** The structural layers, and between them all that onnxruntime can run on integers. */
 export function withAllGlue(model: Model, layers: readonly Layer[]): readonly Layer[] {
   const scope = scopeOf(model);
@@ -145,14 +158,12 @@ export interface ProbedGlue {
  * @param structural layers that are quantized whatever the probe says
  */
 export async function probeGlue(
-  model: Model,
   units: readonly ProbedUnit[],
   structural: readonly Layer[],
   grids: ReadonlyMap<string, Grid>,
-  { format, limit }: { readonly format: ActivationFormat; readonly limit: number },
+  { format, limit, left: leaves }: ProbeOptions,
   ctx: WorkContext,
 ): Promise<ProbedGlue> {
-  const fixed = new Set(structural.map(({ node }) => node));
   const given = new Set(
     structural.flatMap(({ inputs, output, rounds }) => [...inputs, ...(rounds ? [output] : [])]),
   );
@@ -176,14 +187,8 @@ export async function probeGlue(
       valuesOf(layer).filter((_, i) => harm.has(own[i]?.id ?? "")),
     ),
   );
-  const left = new Map(
-    resolved(
-      scopeOf(model),
-      units.map(({ layer }) => layer),
-      fixed,
-      float,
-    ).map((layer) => [layer.node, layer]),
-  );
+  const all = units.map(({ layer }) => layer);
+  const left = new Map(leaves(all, float).map((layer) => [layer.node, layer]));
   const layers = new Map<string, Layer>();
   const refused = new Map<string, string>();
   for (const { name, layer, groups: own } of units) {
