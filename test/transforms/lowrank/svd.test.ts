@@ -270,8 +270,11 @@ const THREE = `input x float32 [n, 32] w = float32 [32, 32] normal h = MatMul(x,
   v = float32 [32, 32] normal g = MatMul(r, v) s = Relu(g)
   u = float32 [32, 32] normal y = MatMul(s, u) output y float32 [n, 32]`;
 
+/** All at once, and the error of the output itself. */
+const FULLY = { mode: "whitened", ratio: 0.6, order: "parallel", weighting: 1 } as const;
+
 test("lowrank.svd: the whitened error is the energy that was cut, far below the plain one", async (t) => {
-  const whitened = await factored(t, ONE, { mode: "whitened", ratio: 0.6, damping: 0 });
+  const whitened = await factored(t, ONE, { ...FULLY, damping: 0 });
   const plain = await factored(t, ONE, { ratio: 0.6 });
   // LᵀW with LLᵀ = E[xᵀx] has the singular values of XW/√n.
   const y = { rows: CALIBRATED, cols: 24, data: whitened.y };
@@ -283,22 +286,22 @@ test("lowrank.svd: the whitened error is the energy that was cut, far below the 
 test("lowrank.svd: a weighting below 1 lies between plain and whitened, near 0 it is plain", async (t) => {
   const errors: number[] = [];
   for (const weighting of [1, 0.5, 0.01])
-    errors.push((await factored(t, ONE, { mode: "whitened", ratio: 0.6, weighting })).error);
+    errors.push((await factored(t, ONE, { ...FULLY, weighting })).error);
   const [whitened = 0, half = 0, none = 0] = errors;
   const plain = (await factored(t, ONE, { ratio: 0.6 })).error;
   assert.ok(whitened < half && half < none, String(errors));
   assert.ok(Math.abs(none / plain - 1) < 0.2, `${none} against ${plain}`);
 });
 test("lowrank.svd: aimed at the original's results with a weighting below 1", async (t) => {
-  const options = { mode: "whitened", ratio: 0.6, weighting: 0.99 };
-  const near = (await factored(t, THREE, { ...options, order: "sequential" })).error;
-  const whole = await factored(t, THREE, { ...options, order: "sequential", weighting: 1 });
+  const options = { ...FULLY, order: "sequential" };
+  const near = (await factored(t, THREE, { ...options, weighting: 0.99 })).error;
+  const whole = await factored(t, THREE, options);
   assert.ok(Math.abs(near / whole.error - 1) < 0.1, `${near} against ${whole.error}`);
 });
 test("lowrank.svd: layer by layer is nearer to the original than all at once", async (t) => {
   const errors: number[] = [];
   for (const order of ["parallel", "sequential"])
-    errors.push((await factored(t, THREE, { mode: "whitened", ratio: 0.6, order })).error);
+    errors.push((await factored(t, THREE, { ...FULLY, order })).error);
   assert.ok(errors[1]! < errors[0]!, `${errors[1]} against ${errors[0]}`);
 });
 test("lowrank.svd: whitened without data is refused, plain needs none", async (t) => {
