@@ -44,6 +44,10 @@ export function readOnnx(source: ByteSource, siblings: SiblingFiles): Model {
   const externalFiles = new Map<string, ModelFile>();
   const tensors = { path, payloads: skeleton.payloads, siblings, externalFiles };
   const reading: Reading = { path, tensors, graphs: new Map(), warnings: [] };
+  if (skeleton.strangeTexts > 0)
+    reading.warnings.push(
+      `${skeleton.strangeTexts} names or texts are not UTF-8; their bytes are kept as they are.`,
+    );
   const payloads = [...skeleton.payloads];
   embedHidden(tensors, message, (payload) => ({
     reading: skeleton.reading,

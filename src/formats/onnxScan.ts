@@ -3,14 +3,20 @@
  *
  * Reading replaces each large payload by a short marker, which leaves a "skeleton" small enough for
  * the protobuf library; writing replaces the markers by payloads. Both are the same walk: it finds
- * the data of every TensorProto, wherever tensors occur, and gives the edits that exchange it,
- * the lengths of all messages around it included.
+ * the data of every TensorProto, wherever tensors occur, and every text that has more than ASCII,
+ * and gives the edits that exchange them, the lengths of all messages around included.
  */
 import { formatErrors } from "../shared/errors.ts";
 import { MODEL_SHAPE, type FieldShape, type MessageShape } from "./onnxShape.ts";
-import { INLINE_BYTES, isMarked, MARKER_BYTES, TENSOR } from "./onnxTensorFields.ts";
+import {
+  INLINE_BYTES,
+  isMarked,
+  MARKER_BYTES,
+  TENSOR,
+  type FieldPart,
+} from "./onnxTensorFields.ts";
 import type { Payload } from "./payload.ts";
-import { varintBytes, type WireReader } from "./wire.ts";
+import { concatBytes, varintBytes, type WireReader } from "./wire.ts";
 
 /** 64 subgraphs inside one another are graph, node and attribute each, and some for the rest. */
 const MAX_DEPTH = 3 * 64 + 16;
@@ -19,13 +25,10 @@ const MAX_FIELDS = 20_000_000;
 /** Messages take some 500 bytes each in memory. The largest real graphs have some 10^5 nodes of ten. */
 const MAX_MESSAGES = 3_000_000;
 
-/** One occurrence of a data field in a TensorProto. */
-export interface DataField {
+/** One occurrence of a data field in a TensorProto, or a run of values that are not packed. */
+export interface DataField extends FieldPart {
   readonly field: number;
   readonly tagAt: number;
-  /** The content, without tag and length. */
-  readonly from: number;
-  readonly to: number;
   /** The content starts as a marker does. */
   readonly marked: boolean;
 }
@@ -35,9 +38,10 @@ export interface FoundTensor {
   readonly dataType: number;
   /** For error texts. */
   name(): string;
+  /** In file order. `from` and `to` leave out tag and length, but for loose values. */
   readonly data: readonly DataField[];
-  /** Values that are not packed, which the protobuf library reads one by one. */
-  readonly hasLooseValues: boolean;
+  /** Other parts of this tensor are elsewhere: protobuf merges a message that is there twice. */
+  readonly isPart: boolean;
 }
 
 /** Bytes [from, to) become `head` and then the payload. */
@@ -54,14 +58,23 @@ export interface Rewrite {
   readonly sizeBytes: number;
 }
 
+export interface Decisions {
+  /** The edits of one tensor, in any order; may move the reader. */
+  tensor(found: FoundTensor): readonly Edit[];
+  /** What stands for a string with bytes over 127; null leaves it. `read` gives the bytes. */
+  text(read: () => Uint8Array): Uint8Array | null;
+}
+
+interface Content {
+  readonly lengthAt: number;
+  readonly from: number;
+  readonly to: number;
+}
+
 /**
- * @param decide the edits of one tensor, in file order; may move the reader.
  * @throws FormatError with the byte offset for anything that is not a well-formed ONNX file.
  */
-export function rewriteTensors(
-  reader: WireReader,
-  decide: (tensor: FoundTensor) => readonly Edit[],
-): Rewrite {
+export function rewriteTensors(reader: WireReader, decide: Decisions): Rewrite {
   const { path, sizeBytes } = reader.source;
   const edits: Edit[] = [];
   const trail: string[] = [];
@@ -114,15 +127,16 @@ export function rewriteTensors(
   };
 
   /** Gives by how much the message grows. */
-  const walk = (shape: MessageShape, end: number): number => {
+  const walk = (shape: MessageShape, end: number, isPart: boolean): number => {
     if (trail.length > MAX_DEPTH)
       throw formatErrors.tooLarge(path, "the nesting depth", trail.length, MAX_DEPTH, TOO_DEEP);
     const isTensor = shape.name === "TensorProto";
     const data: DataField[] = [];
-    let hasLooseValues = false;
+    const parts = new Set<number>();
     let dataType = 0;
-    let nameRange: readonly [from: number, to: number] | null = null;
+    let nameRange: Content | null = null;
     let growth = 0;
+    const firstEdit = edits.length;
     while (reader.position < end) {
       const tagAt = reader.position;
       const tag = reader.varint(end, "a tag");
@@ -151,7 +165,9 @@ export function rewriteTensors(
             MAX_MESSAGES,
             TOO_MANY,
           );
-        growth += walkChild(field, field.message, end);
+        const isPart = field.isTensor && (parts.has(number) || comesAgain(number, end));
+        if (isPart) parts.add(number);
+        growth += walkChild(field, field.message, end, isPart);
         continue;
       }
       if (isTensor && number === TENSOR.dataType) {
@@ -159,28 +175,66 @@ export function rewriteTensors(
         continue;
       }
       skipValue(wire, end, () => place(field, number), tagAt);
-      if (!isTensor || !TENSOR.data.has(number)) {
-        if (isTensor && number === TENSOR.name) nameRange = lastContent(tagAt);
-        // A packed list grows into one number per byte at most.
-        if (packed) fields += reader.position - tagAt;
-      } else if (wire !== 2) hasLooseValues = true;
-      else data.push(dataField(number, tagAt));
+      if (isTensor && TENSOR.data.has(number)) {
+        addData(data, number, tagAt, wire !== 2);
+        continue;
+      }
+      if (isTensor && number === TENSOR.name) nameRange = lastContent(tagAt);
+      if (field?.isText === true) growth += exchangeText(tagAt);
+      // A packed list grows into one number per byte at most.
+      if (packed) fields += reader.position - tagAt;
     }
     if (!isTensor || data.length === 0) return growth;
-    for (const edit of decide({
-      dataType,
-      data,
-      hasLooseValues,
-      name: () => readName(nameRange),
-    })) {
+    const name = (): string => readName(nameRange);
+    for (const edit of decide.tensor({ dataType, data, name, isPart })) {
       edits.push(edit);
       growth += edit.head.length + payloadBytes(edit.payload) - (edit.to - edit.from);
     }
+    // Texts of the tensor may lie before and behind its data.
+    if (edits.length > firstEdit + 1)
+      for (const edit of edits.splice(firstEdit).sort((a, b) => a.from - b.from)) edits.push(edit);
     reader.position = end;
     return growth;
   };
 
-  const walkChild = (field: FieldShape, shape: MessageShape, end: number): number => {
+  /** Gives by how much the text just passed grows. */
+  const exchangeText = (tagAt: number): number => {
+    const { lengthAt, from, to } = lastContent(tagAt);
+    if (to - from > MAX_TEXT)
+      throw formatErrors.tooLarge(path, "the length of a text", to - from, MAX_TEXT, TOO_LONG);
+    reader.position = from;
+    const exchanged = reader.hasHighByte(to)
+      ? decide.text(() => reader.source.read(from, to - from))
+      : null;
+    reader.position = to;
+    if (exchanged === null) return 0;
+    const head = concatBytes([varintBytes(exchanged.length), exchanged]);
+    edits.push({ from: lengthAt, to, head, payload: null });
+    return head.length - (to - lengthAt);
+  };
+
+  /** Whether a length-delimited field with that number follows the one that begins here. */
+  const comesAgain = (number: number, end: number): boolean => {
+    const { position } = reader;
+    let found = false;
+    skip(reader.varint(end, "a length"), end, () => trail.join("."));
+    while (!found && reader.position < end) {
+      const at = reader.position;
+      const tag = reader.varint(end, "a tag");
+      found = tag === number * 8 + 2;
+      if (tag % 8 === 3) skipGroup(Math.floor(tag / 8), end);
+      else skipValue(tag % 8, end, () => `field ${Math.floor(tag / 8)}`, at);
+    }
+    reader.position = position;
+    return found;
+  };
+
+  const walkChild = (
+    field: FieldShape,
+    shape: MessageShape,
+    end: number,
+    isPart: boolean,
+  ): number => {
     const lengthAt = reader.position;
     const length = reader.varint(end, "a length");
     const from = reader.position;
@@ -189,7 +243,7 @@ export function rewriteTensors(
     reader.position = from;
     const slot = edits.length;
     edits.push({ from: lengthAt, to: from, head: new Uint8Array(0), payload: null });
-    const growth = walk(shape, from + length);
+    const growth = walk(shape, from + length, isPart);
     trail.pop();
     if (edits.length === slot + 1) {
       edits.pop();
@@ -200,38 +254,49 @@ export function rewriteTensors(
     return growth + head.length - (from - lengthAt);
   };
 
-  /** Where the content of the length-delimited field just passed lies. */
-  const lastContent = (tagAt: number): readonly [from: number, to: number] => {
+  /** Where the length-delimited field just passed lies. */
+  const lastContent = (tagAt: number): Content => {
     const to = reader.position;
     reader.position = tagAt;
     reader.varint(to, "a tag");
+    const lengthAt = reader.position;
     reader.varint(to, "a length");
     const from = reader.position;
     reader.position = to;
-    return [from, to];
+    return { lengthAt, from, to };
   };
-  const dataField = (number: number, tagAt: number): DataField => {
-    const [from, to] = lastContent(tagAt);
-    let marked = false;
-    if (number === TENSOR.rawData && to - from >= MARKER_BYTES && to - from <= INLINE_BYTES) {
-      reader.position = from;
-      marked = isMarked(reader.peek(MARKER_BYTES));
-      reader.position = to;
-    }
-    return { field: number, tagAt, from, to, marked };
+  /** Takes in the data field just passed. */
+  const addData = (data: DataField[], field: number, tagAt: number, loose: boolean): void => {
+    const to = reader.position;
+    const last = data.at(-1);
+    if (!loose) {
+      const { from } = lastContent(tagAt);
+      let marked = false;
+      if (field === TENSOR.rawData && to - from >= MARKER_BYTES && to - from <= INLINE_BYTES) {
+        reader.position = from;
+        marked = isMarked(reader.peek(MARKER_BYTES));
+        reader.position = to;
+      }
+      data.push({ field, tagAt, from, to, loose, marked });
+    } else if (last?.loose === true && last.field === field && last.to === tagAt)
+      data[data.length - 1] = { ...last, to };
+    else data.push({ field, tagAt, from: tagAt, to, loose, marked: false });
   };
-  const readName = (range: readonly [from: number, to: number] | null): string =>
+  const readName = (range: Content | null): string =>
     range === null
       ? ""
       : new TextDecoder().decode(
-          reader.source.read(range[0], Math.min(MAX_NAME, range[1] - range[0])),
+          reader.source.read(range.from, Math.min(MAX_NAME, range.to - range.from)),
         );
 
-  const growth = walk(MODEL_SHAPE, sizeBytes);
+  const growth = walk(MODEL_SHAPE, sizeBytes, false);
   return { edits, sizeBytes: sizeBytes + growth };
 }
 
 /** For error texts only. */
 const MAX_NAME = 200;
+/** Texts are held in memory, and names of this length would not be shown anywhere. */
+const MAX_TEXT = 64 * 1024 * 1024;
+const TOO_LONG = "Texts are held in memory; no known exporter writes such a long one.";
 const TOO_MANY = "So many do not fit in memory; no known exporter writes such a graph.";
 const TOO_DEEP = "Subgraphs may lie up to 64 deep inside one another.";

@@ -10,6 +10,10 @@ export interface FieldShape {
   readonly wire: WireType;
   /** Repeated numbers may also come packed, as wire type 2. */
   readonly packable: boolean;
+  /** A string, as opposed to bytes. */
+  readonly isText: boolean;
+  /** A TensorProto of which there is one: if it is there twice, the two are merged. */
+  readonly isTensor: boolean;
   readonly message: MessageShape | null;
 }
 export interface MessageShape {
@@ -44,6 +48,8 @@ function shapeOf(desc: DescMessage, known: Map<string, MessageShape>): MessageSh
     fields[field.number] = {
       name: field.name,
       wire,
+      isTensor: field.message?.name === "TensorProto" && field.fieldKind !== "list",
+      isText: field.scalar === ScalarType.STRING,
       packable: field.fieldKind === "list" && wire !== 2,
       message: field.message ? shapeOf(field.message, known) : null,
     };

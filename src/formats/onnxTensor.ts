@@ -6,7 +6,7 @@ import type { SiblingFiles } from "./byteSource.ts";
 import type { TensorProto } from "./onnx_pb.ts";
 import type { TensorOrigin } from "./onnxOrigin.ts";
 import { isSet } from "./onnxOrigin.ts";
-import { FIELD_NAMES, readMarker, typedWidth } from "./onnxTensorFields.ts";
+import { FIELD_NAMES, packed, readMarker, typedWidth } from "./onnxTensorFields.ts";
 import type { Payload } from "./payload.ts";
 
 const EXTERNAL = 1;
@@ -39,6 +39,13 @@ export function readTensor(
   const shape = readShape(reader.path, label, message.dims);
   const needed = byteLength(type, elementCount(shape));
   const at = readData(reader, message, label, type, needed);
+  const strings = type.kind === "string" ? message.stringData.length : null;
+  if (strings !== null && strings !== elementCount(shape))
+    throw formatErrors.badTensor(
+      reader.path,
+      label,
+      `has ${strings} strings, but string [${shape.join(", ")}] takes ${elementCount(shape)}`,
+    );
   if (needed !== null && at.length !== needed)
     throw formatErrors.badTensor(
       reader.path,
@@ -122,11 +129,11 @@ function typedBytes(path: string, message: TensorProto, label: string): Uint8Arr
     [11, message.uint64Data],
   ];
   const filled = lists.filter(([, list]) => list.length > 0);
-  const [first] = filled;
-  if (!first) return null;
-  const [field, list] = first;
+  if (filled.length === 0) return null;
+  // Each type has one field that it belongs in; no reader looks into the others.
+  const [field, list] = filled.find(([f]) => typedWidth(f, message.dataType) !== null) ?? [0, []];
   const width = typedWidth(field, message.dataType);
-  if (width === null || filled.length > 1)
+  if (width === null)
     throw formatErrors.badTensor(
       path,
       label,
@@ -144,7 +151,7 @@ function typedBytes(path: string, message: TensorProto, label: string): Uint8Arr
     else if (width === 2) view.setUint16(2 * i, value & 0xffff, true);
     else view.setInt32(4 * i, value, true);
   });
-  return bytes;
+  return packed(message.dataType, bytes);
 }
 
 function externalRange(

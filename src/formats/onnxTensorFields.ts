@@ -1,6 +1,6 @@
 /** The data fields of TensorProto: which element types each may hold, and as what bytes. */
 import { dtypeFromOnnx, type Dtype } from "../shared/dtype.ts";
-import type { WireReader } from "./wire.ts";
+import { concatBytes, type WireReader } from "./wire.ts";
 
 /** Payloads up to this size stay in the skeleton; larger ones are left in the file. */
 export const INLINE_BYTES = 1024;
@@ -56,8 +56,8 @@ export const FIELD_NAMES: Readonly<Record<number, string>> = {
 
 /**
  * Bytes that one number of a typed field stands for, or null where the type must not be in that
- * field (onnx.proto, TensorProto). Types under 8 bit are packed into the low byte of an int32,
- * the 6-bit ones excepted, which have one element each and are not supported here.
+ * field (onnx.proto, TensorProto). Types under 8 bit are packed into the low byte of an int32; the
+ * 6-bit ones have one element each there, which `packed` puts together.
  */
 export function typedWidth(field: number, dataType: number): 1 | 2 | 4 | 8 | null {
   const type = dtypeFromOnnx(dataType);
@@ -69,7 +69,7 @@ export function typedWidth(field: number, dataType: number): 1 | 2 | 4 | 8 | nul
     case 5:
       if (is("int32")) return 4;
       if (type.bits === 16) return 2;
-      return type.bits <= 8 && type.bits > 0 && type.bits !== 6 ? 1 : null;
+      return type.bits <= 8 && type.bits > 0 ? 1 : null;
     case 7:
       return is("int64") ? 8 : null;
     case 10:
@@ -81,28 +81,93 @@ export function typedWidth(field: number, dataType: number): 1 | 2 | 4 | 8 | nul
   }
 }
 
-/** Packed varints [from, to) as little-endian numbers of `width` bytes. */
-export function unpackVarints(
+/** One stretch of a typed field: a packed list, or values that each have a tag of their own. */
+export interface FieldPart {
+  readonly from: number;
+  readonly to: number;
+  readonly loose: boolean;
+}
+
+/**
+ * The numbers of a typed field, from all of its parts, as little-endian numbers of `width` bytes.
+ * @param isFloat numbers of fixed width instead of varints
+ */
+export function gatherParts(
   reader: WireReader,
-  from: number,
-  to: number,
+  parts: readonly FieldPart[],
+  width: 1 | 2 | 4 | 8,
+  isFloat: boolean,
+): Uint8Array {
+  const chunks = parts.map((part) =>
+    isFloat ? fixedNumbers(reader, part, width) : varints(reader, part, width),
+  );
+  const [only] = chunks;
+  return chunks.length === 1 && only ? only : concatBytes(chunks);
+}
+
+function fixedNumbers(
+  reader: WireReader,
+  { from, to, loose }: FieldPart,
+  width: number,
+): Uint8Array {
+  if (!loose) return reader.source.read(from, to - from);
+  const out = new Uint8Array(looseCount(reader, from, to, width) * width);
+  let at = 0;
+  reader.position = from;
+  while (reader.position < to) {
+    reader.varint(to, "a tag");
+    out.set(reader.peek(width), at);
+    at += width;
+    reader.position += width;
+  }
+  return out;
+}
+function looseCount(reader: WireReader, from: number, to: number, width: number): number {
+  let count = 0;
+  for (reader.position = from; reader.position < to; reader.position += width, count++)
+    reader.varint(to, "a tag");
+  return count;
+}
+
+function varints(
+  reader: WireReader,
+  { from, to, loose }: FieldPart,
   width: 1 | 2 | 4 | 8,
 ): Uint8Array {
-  reader.position = from;
   let count = 0;
-  while (reader.position < to) {
-    reader.varintPair(to, "a packed number");
-    count++;
-  }
+  const each = (act: (low: number, high: number) => void): void => {
+    reader.position = from;
+    while (reader.position < to) {
+      if (loose) reader.varint(to, "a tag");
+      act(...reader.varintPair(to, "a packed number"));
+    }
+  };
+  each(() => count++);
   const bytes = new Uint8Array(count * width);
   const view = new DataView(bytes.buffer);
-  reader.position = from;
-  for (let i = 0; i < count; i++) {
-    const [low, high] = reader.varintPair(to, "a packed number");
-    if (width === 1) view.setUint8(i, low & 0xff);
-    else if (width === 2) view.setUint16(2 * i, low & 0xffff, true);
-    else view.setUint32(width * i, low, true);
-    if (width === 8) view.setUint32(width * i + 4, high, true);
-  }
+  let at = 0;
+  each((low, high) => {
+    if (width === 1) view.setUint8(at, low & 0xff);
+    else if (width === 2) view.setUint16(at, low & 0xffff, true);
+    else view.setUint32(at, low, true);
+    if (width === 8) view.setUint32(at + 4, high, true);
+    at += width;
+  });
   return bytes;
+}
+
+/**
+ * The bytes of a typed field as `raw_data` would have them: 6-bit codes, of which each has a byte,
+ * as a stream of bits, low ones first.
+ */
+export function packed(dataType: number, bytes: Uint8Array): Uint8Array {
+  if (dtypeFromOnnx(dataType)?.bits !== 6) return bytes;
+  const out = new Uint8Array(Math.ceil((bytes.length * 6) / 8));
+  bytes.forEach((code, i) => {
+    const word = (code & 63) << ((i * 6) % 8);
+    const at = Math.floor((i * 6) / 8);
+    out[at] = (out[at] ?? 0) | (word & 0xff);
+    if (word > 0xff) out[at + 1] = word >>> 8;
+  });
+  return out;
 }

@@ -5,6 +5,7 @@ import { originOf } from "./onnxOrigin.ts";
 
 /** First opset of the default domain that came with each IR version. */
 const IR_OF_OPSET: readonly (readonly [opset: number, ir: number])[] = [
+  [28, 14],
   [25, 13],
   [24, 12],
   [23, 11],
@@ -32,6 +33,8 @@ const IR_OF_DTYPE: Partial<Record<DtypeName, number>> = {
   float8e8m0: 12,
   uint2: 13,
   int2: 13,
+  float6e2m3: 14,
+  float6e3m2: 14,
 };
 
 /** The model's own IR version, raised where a change asks for more. */

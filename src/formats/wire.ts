@@ -89,6 +89,17 @@ export class WireReader {
     throw formatErrors.notOnnx(this.source.path, start, `${field} has a number of over 10 bytes`);
   }
 
+  /** Whether a byte over 127 lies between the position and `to`; moves. */
+  hasHighByte(to: number): boolean {
+    while (this.position < to) {
+      const length = Math.min(WINDOW_AFTER_JUMP, to - this.position);
+      const from = this.#fill(length);
+      for (let i = from; i < from + length; i++) if ((this.#bytes[i] ?? 0) > 127) return true;
+      this.position += length;
+    }
+    return false;
+  }
+
   /** The next bytes, without moving. */
   peek(length: number): Uint8Array {
     const from = this.#fill(length);

@@ -1,5 +1,5 @@
 /**
- * Every element type of ONNX (IR 13) and safetensors, in one table.
+ * Every element type of ONNX (IR 14) and safetensors, in one table.
  *
  * Bytes always come from bits and element count through `byteLength`, so that 2-, 4- and 6-bit types
  * need no special case anywhere else.
@@ -45,8 +45,8 @@ const TABLE = [
   ["float8e8m0", 8, "float", 24, "F8_E8M0"],
   ["uint2", 2, "uint", 25, null],
   ["int2", 2, "int", 26, null],
-  ["float6e2m3", 6, "float", null, "F6_E2M3"],
-  ["float6e3m2", 6, "float", null, "F6_E3M2"],
+  ["float6e2m3", 6, "float", 27, "F6_E2M3"],
+  ["float6e3m2", 6, "float", 28, "F6_E3M2"],
 ] as const;
 
 export type DtypeName = (typeof TABLE)[number][0];

@@ -1,23 +1,10 @@
 /** A model written anew though nothing in it was changed: what saving it after a change would do to all of it. */
-import {
-  graphKey,
-  type Graph,
-  type GraphNode,
-  type Model,
-  type Tensor,
-  type Value,
-} from "../../src/core/model.ts";
 import { readModel } from "../../src/formats/index.ts";
-import { originOf } from "../../src/formats/onnxOrigin.ts";
 import { memorySource } from "../../src/formats/wire.ts";
 import { encode, NO_SIBLINGS } from "../formats/make.ts";
+import { rebuilt } from "../formats/rebuild.ts";
 
 const FILE = "/model.onnx";
-const without = <T extends { readonly original?: unknown }>(part: T): T => {
-  const copy = { ...part };
-  delete (copy as { original?: unknown }).original;
-  return copy;
-};
 
 /** `kept`: through the encoder, messages that did not change being reused. `rebuilt`: from the model's fields alone, wherever they say all. */
 export type Way = "kept" | "rebuilt";
@@ -26,39 +13,3 @@ export function reencode(bytes: Uint8Array, way: Way): Uint8Array {
   const model = readModel(memorySource(FILE, bytes), NO_SIBLINGS);
   return encode(way === "kept" ? model : rebuilt(model), { [FILE]: bytes }).model;
 }
-
-function rebuilt(model: Model): Model {
-  const graphs = [...model.graphs.values()].map((graph) => [
-    graphKey(graph.path),
-    bareGraph(graph),
-  ]);
-  return { ...model, graphs: new Map(graphs as [string, Graph][]) };
-}
-
-function bareGraph(graph: Graph): Graph {
-  const message = originOf(graph, "onnx graph")?.message;
-  const hasHidden = message !== undefined && message.sparseInitializer.length > 0;
-  const bare: Graph = {
-    ...graph,
-    nodes: graph.nodes.map(bareNode),
-    tensors: new Map([...graph.tensors].map(([name, tensor]) => [name, without(tensor)])),
-    values: new Map([...graph.values].map(([name, value]) => [name, bareValue(value)])),
-  };
-  return hasHidden ? bare : without(bare);
-}
-
-function bareNode(node: GraphNode): GraphNode {
-  const attrs = Object.entries(node.attrs);
-  const message = originOf(node, "onnx node")?.message;
-  if (attrs.some(([, attr]) => attr.kind === "opaque") || message?.overload !== "") return node;
-  const tensors = attrs.map(([name, attr]) =>
-    attr.kind === "tensor"
-      ? [name, { kind: "tensor", value: without<Tensor>(attr.value) }]
-      : [name, attr],
-  );
-  return without({ ...node, attrs: Object.fromEntries(tensors) as GraphNode["attrs"] });
-}
-
-/** Sequences, maps and optionals are shown without their elements. */
-const bareValue = (value: Value): Value =>
-  value.type === "tensor" && value.dtype !== null ? without(value) : value;

@@ -146,10 +146,10 @@ const ONNX: readonly Row[] = [
     '/m.onnx: tensor "w" has values of data type 1 in int64_data.',
   ],
   [
-    "values in two fields",
+    "fewer strings than the shape",
     "m.onnx",
-    withTensor({ dims: [600n], floatData: new Array<number>(600).fill(1), int32Data: [1] }),
-    '/m.onnx: tensor "w" has its float_data in several parts.',
+    withTensor({ dataType: 8, stringData: [text("a")] }),
+    '/m.onnx: tensor "w" has 1 strings, but string [2] takes 2.',
   ],
   [
     "one segment",

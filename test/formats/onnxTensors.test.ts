@@ -47,6 +47,13 @@ function typed(type: Dtype, raw: Uint8Array): Partial<TensorInit> | null {
     case "int2":
       return { int32Data: each(1, (at) => view.getInt8(at)) };
     default:
+      if (type.bits === 6)
+        return {
+          int32Data: Array.from({ length: Math.floor((raw.length * 8) / 6) }, (_, i) => {
+            const at = Math.floor((i * 6) / 8);
+            return (((raw[at] ?? 0) | ((raw[at + 1] ?? 0) << 8)) >> ((i * 6) % 8)) & 63;
+          }),
+        };
       if (type.bits === 16) return { int32Data: each(2, (at) => view.getUint16(at, true)) };
       return type.bits <= 8 ? { int32Data: each(1, (at) => view.getUint8(at)) } : null;
   }

@@ -10,11 +10,11 @@ import {
 } from "../../src/shared/dtype.ts";
 
 describe("dtype table", () => {
-  it("has every ONNX data type from 1 to 26 exactly once", () => {
+  it("has every ONNX data type from 1 to 28 exactly once", () => {
     const codes = DTYPES.flatMap((d) => (d.onnx === null ? [] : [d.onnx])).sort((a, b) => a - b);
     assert.deepEqual(
       codes,
-      Array.from({ length: 26 }, (_, i) => i + 1),
+      Array.from({ length: 28 }, (_, i) => i + 1),
     );
   });
   it("finds rows by name, ONNX code and safetensors name", () => {
