@@ -6,6 +6,7 @@ import { check } from "./check.ts";
 import type { Command } from "./command.ts";
 import { diff } from "./diff.ts";
 import { evaluate } from "./eval.ts";
+import { extract } from "./extract.ts";
 import { inspect } from "./inspect.ts";
 import { explain } from "./explain.ts";
 import { list } from "./list.ts";
@@ -24,4 +25,5 @@ export const COMMANDS: readonly Command[] = [
   evaluate,
   bench,
   check,
+  extract,
 ];

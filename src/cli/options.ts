@@ -65,6 +65,16 @@ export const OPTIONS = {
     help: "Limits the -t before it to units of this name; * matches anything. Repeats.",
   },
   out: { kind: "text", short: "o", value: "OUT", help: "File to write." },
+  from: {
+    kind: "text",
+    value: "V,…",
+    help: "Values that become inputs (default: the model's inputs that are needed).",
+  },
+  to: {
+    kind: "text",
+    value: "V,…",
+    help: "Values that become outputs (default: the model's outputs).",
+  },
   data: {
     kind: "text",
     value: "DATA",

@@ -8,7 +8,7 @@
 import { DataError, EngineError, FormatError, LatheError, ParamError, nearest } from "./failure.ts";
 
 export * from "./failure.ts";
-export * from "./shardErrors.ts";
+export * from "./structureErrors.ts";
 
 const didYouMean = (name: string, known: readonly string[]): string => {
   const near = nearest(name, known);

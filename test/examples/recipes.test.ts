@@ -22,6 +22,7 @@ const EXACT = { text: { loss: 0.0002, bytes: 1.02 }, images: { loss: 0.002, byte
 const BOUNDS: Readonly<
   Record<string, Readonly<Record<ModelName, { loss: number; bytes: number }>>>
 > = {
+  "edit.extract": EXACT,
   "edit.metadata": EXACT,
   "edit.rename": EXACT,
   "graph.foldBatchNorm": EXACT,

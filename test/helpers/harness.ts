@@ -61,6 +61,8 @@ export interface Case {
   readonly errorDb?: number;
   /** A plan may not foresee all that goes: its size is then an upper bound. */
   readonly sizes?: "exact" | "atMost";
+  /** The result has other inputs or outputs, so that it is only loaded. */
+  readonly otherEnds?: boolean;
   /** Initializers that were listed as inputs too (before IR 4) need not be any more. */
   readonly inputsMayGo?: boolean;
   /** Integer inputs are drawn from [0, this). Default 4. */
@@ -251,8 +253,9 @@ const namesIn = (graph: Graph | undefined): string[] =>
 
 async function checkOutputs(one: Case, before: string, after: string): Promise<void> {
   const options = { threads: 1, optimization: "all" } as const;
-  const original = await createSession(before, options);
   const changed = await createSession(after, options);
+  if (one.otherEnds === true) return changed.release();
+  const original = await createSession(before, options);
   try {
     if (one.inputsMayGo !== true)
       assert.deepEqual(changed.inputs, original.inputs, "inputs of the model changed");

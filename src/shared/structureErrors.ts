@@ -1,5 +1,5 @@
-/** Failures of models in several safetensors files; part of the catalogue in errors.ts. */
-import { FormatError } from "./failure.ts";
+/** Failures of models in several files, and of taking models apart; part of the catalogue in errors.ts. */
+import { FormatError, LatheError } from "./failure.ts";
 
 const format = (message: string, where: string, hint: string): FormatError =>
   new FormatError({ code: "format", message, where, hint });
@@ -46,4 +46,14 @@ export const shardErrors = {
       path,
       "Put the weights into a model that has one: `lathe convert MODEL.onnx --weights FILE.safetensors -o OUT.onnx`.",
     ),
+};
+
+export const structureErrors = {
+  noSuchPart: (path: string, name: string, reason: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `${path} has no such part: ${name}: ${reason}.`,
+      where: name,
+      hint: "Values are named as in `lathe inspect` and on the Graph page of the editor.",
+    }),
 };
