@@ -7,6 +7,10 @@
  * type. A tensor with values above 65504, or with so many tiny ones that the error is noticeable, is
  * skipped by name, and so are the scales of quantized weights.
  *
+ * A CPU computes in float32 all the same. Runtimes that take the Casts away compute in float16, where
+ * a layer may overflow though its weights fit: with calibration data, layers whose activations leave
+ * float16's range stay float32 by name.
+ *
  * Micikevicius et al. 2018, Mixed precision training (arXiv:1710.03740).
  */
 import type { WorkContext } from "../../core/context.ts";
@@ -15,15 +19,15 @@ import type { Unit } from "../../core/plan.ts";
 import { defineTransform } from "../../core/plugin.ts";
 import { scopeOf } from "../../core/scope.ts";
 import { dtype } from "../../shared/dtype.ts";
-import { number } from "../../shared/params.ts";
+import { choice, number } from "../../shared/params.ts";
 import { exactSize, type Skip } from "../../shared/report.ts";
+import { beyondHalf, MAX_FLOAT16 } from "./lib/halfRange.ts";
 
 interface HalfUnit extends Unit {
   /** Initializer's name, or the output of the Constant node that holds the tensor. */
   readonly value: string;
 }
 
-const MAX_FLOAT16 = 65504;
 /** The Cast that a converted tensor needs takes 60 bytes and more. */
 const MIN_BYTES = 1024;
 /** Values converted at once (16 MiB of float32). */
@@ -33,19 +37,20 @@ export default defineTransform({
   meta: {
     id: "quantize.float16",
     title: "Store weights as float16",
-    summary: "Stores float32 weights as float16, half their bytes, where their range allows it.",
+    summary:
+      "Stores float32 weights as float16, half their bytes, where ranges allow it; a CPU computes in float32 as before.",
     papers: ["arXiv:1710.03740"],
     formats: ["onnx", "safetensors"],
     ops: "any",
-    data: "none",
+    data: "optional",
     cost: "seconds",
     exact: false,
     warnings: [
       "The file gets smaller, not the memory: onnxruntime makes float32 of the weights when it loads the model.",
-      "No speed-up on CPU.",
+      "No speed-up on CPU: it computes in float32.",
     ],
     covers: ["quant-fp16-bf16", "fp16-range-check"],
-    version: 1,
+    version: 2,
     suffix: "fp16",
     api: 1,
     needsRuntime: false,
@@ -57,6 +62,12 @@ export default defineTransform({
         min: 20,
         max: 70,
         unit: "dB",
+      }),
+      overflow: choice({
+        title: "Layers that would overflow",
+        help: "Where there is calibration data: keep the weights of layers float32 whose inputs or outputs are beyond 65504, for runtimes that compute in float16; or look at the weights alone.",
+        of: ["keep", "ignore"],
+        default: "keep",
       }),
     },
   },
@@ -94,10 +105,23 @@ export default defineTransform({
     return { units, skipped };
   },
 
-  async apply(tx, unit, { leastDb }, ctx) {
+  async prepare(model, units, { overflow }, ctx): Promise<ReadonlyMap<string, string>> {
+    if (ctx.data === null || model.format !== "onnx" || overflow === "ignore") return new Map();
+    const reasons = await beyondHalf(ctx, model, units);
+    return new Map(
+      units.flatMap(({ name }, i) => {
+        const reason = reasons[i];
+        return reason ? [[name, reason]] : [];
+      }),
+    );
+  },
+
+  async apply(tx, unit, { leastDb }, ctx, kept) {
     const [tensor] = unit.tensors;
     if (!tensor) return undefined;
     const { graph, value, name } = unit;
+    const overflows = kept.get(name);
+    if (overflows !== undefined) return { name, reason: overflows };
     const inGraph = tx.model.format === "onnx";
     const error = { signal: 0, noise: 0, largest: 0 };
     const stored = inGraph ? tx.uniqueName(graph, `${value}_h`) : value;
