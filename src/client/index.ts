@@ -261,13 +261,15 @@ export function createClient(options: ClientOptions): EngineClient {
 
 /**
  * Removes what a child that was ended in the middle of a save left beside its target. The folder's
- * name is engine/saveTarget.ts's.
+ * name is engine/saveLitter.ts's.
  */
 function removeStaging(folder: string, pid: number): void {
   if (!existsSync(folder)) return;
   const left = new RegExp(`^\\.lathe-[0-9a-z]+-${pid}-[0-9a-f]{12}$`);
   for (const name of readdirSync(folder))
-    if (left.test(name)) rmSync(path.join(folder, name), { recursive: true, force: true });
+    // With a journal files may have been moved already: the engine knows what that means.
+    if (left.test(name) && !existsSync(path.join(folder, name, "journal.json")))
+      rmSync(path.join(folder, name), { recursive: true, force: true });
 }
 const isSave = (params: object): params is Params<Jobs, "save"> =>
   "to" in params && typeof params.to === "string" && "doc" in params;

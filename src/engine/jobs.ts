@@ -1,12 +1,5 @@
 /** Jobs that compute or write: applying an entry, and saving a document. */
-import {
-  copyFileSync,
-  linkSync,
-  mkdirSync,
-  realpathSync,
-  renameSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, linkSync, mkdirSync, realpathSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import path from "node:path";
 import type { Change } from "../core/change.ts";
@@ -25,7 +18,7 @@ import { withMetadata } from "./environment.ts";
 import { stageCopy, stageModel, type Staged, type StageOptions } from "./save.ts";
 import { stageShards } from "./saveShards.ts";
 import type { LateText } from "./saveWrite.ts";
-import { scratchFolder, type Scratch } from "./scratch.ts";
+import { releaseKept, scratchFolder, type Scratch } from "./scratch.ts";
 import { verifyModel } from "./verify.ts";
 
 export interface JobTools {
@@ -150,13 +143,14 @@ async function write(
           writing,
           { placeholder, text: sourceSha256 },
         );
+  let keptBase: string | null = null;
   try {
     const recipe = sourceSha256 === null ? null : recipeOf(await sourceSha256);
     const verified = await verifyStaged(staged, doc, unchanged || !options.verify, task);
-    const keptBase = samePath(doc.base.path, to) ? keepBase(scratch, base, doc.base.path) : null;
+    if (samePath(doc.base.path, to)) keptBase = keepBase(scratch, base, doc.base.path);
     if (task.signal.aborted) throw new Cancelled();
-    const written = await staged.commit();
-    if (recipe && options.recipeFile) writeRecipe(`${written.path}.lathe.json`, recipe);
+    const text = recipe && options.recipeFile ? `${JSON.stringify(recipe, null, 2)}\n` : null;
+    const written = await staged.commit(text);
     return {
       path: written.path,
       sizeBytes: written.sizeBytes,
@@ -167,6 +161,7 @@ async function write(
     };
   } catch (error) {
     await staged.discard();
+    if (keptBase !== null) releaseKept(scratch, keptBase);
     throw error;
   }
 }
@@ -231,10 +226,4 @@ function keepBase(scratch: Scratch, base: Model, basePath: string): string {
   const companions = shards ?? others.map((file) => [file.path, path.relative(root, file.path)]);
   for (const [file = "", name = ""] of companions) keep(file, name);
   return path.join(folder, path.basename(basePath));
-}
-
-function writeRecipe(file: string, recipe: RecipeFile): void {
-  const temporary = `${file}.tmp`;
-  writeFileSync(temporary, `${JSON.stringify(recipe, null, 2)}\n`);
-  renameSync(temporary, file);
 }

@@ -2,6 +2,7 @@
  * Entry of both children. `ask` answers questions and never loads onnxruntime; `job` does one long
  * piece of work and may be ended at any moment.
  */
+import { realpathSync } from "node:fs";
 import path from "node:path";
 import type { EngineApi, Jobs, Queries } from "../shared/protocol.ts";
 import type { Task } from "../shared/task.ts";
@@ -27,6 +28,7 @@ import { nodes } from "./questions/nodes.ts";
 import { summary } from "./questions/summary.ts";
 import { tensors } from "./questions/tensors.ts";
 import { tensorStats } from "./questions/tensorStats.ts";
+import { sweepLitter } from "./saveLitter.ts";
 import { clearScratch, openScratch, releaseKept, sweepScratch } from "./scratch.ts";
 import { loadKernels } from "./wasm.ts";
 
@@ -110,6 +112,7 @@ function main(): void {
     open: ({ path: file }) => {
       const absolute = path.resolve(file);
       openModel(absolute);
+      sweepLitter(path.dirname(realpathSync(absolute)));
       return { doc: { base: { path: absolute, fingerprint: fingerprint(absolute) }, recipe: [] } };
     },
     ...queries,

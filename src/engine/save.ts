@@ -11,25 +11,23 @@ import type { Task } from "../shared/task.ts";
 import { closeFile } from "./files.ts";
 import { commit, type Saved } from "./saveCommit.ts";
 import { dataNameOf, freeDataName, HASH_DIGITS, sameContent } from "./saveContent.ts";
-import {
-  checkSpace,
-  checkTarget,
-  makeStagingFolder,
-  type StageOptions,
-  type Target,
-} from "./saveTarget.ts";
+import { makeStagingFolder, recipeName, sweepLitter } from "./saveLitter.ts";
+import { checkSpace, checkTarget, type StageOptions, type Target } from "./saveTarget.ts";
 import { placeOf, writePieces, type LateText } from "./saveWrite.ts";
 
 export type { Saved } from "./saveCommit.ts";
-export { sweepLitter, type StageOptions } from "./saveTarget.ts";
+export type { StageOptions } from "./saveTarget.ts";
 
 export interface Staged {
   /** A complete model, its external data beside it; not yet at its place. */
   readonly path: string;
   /** Of all files. */
   readonly sizeBytes: number;
-  /** Puts the files in their places, the model last. @throws EngineError; then nothing is replaced. */
-  commit(): Promise<Saved>;
+  /**
+   * Puts the files in their places, the model last, and its recipe's text after it.
+   * @throws EngineError; then nothing is replaced.
+   */
+  commit(recipe?: string | null): Promise<Saved>;
   /** Removes everything that was staged; does nothing after a commit. */
   discard(): Promise<void>;
 }
@@ -140,6 +138,7 @@ export async function stageFiles(
   write: (folder: string, onBytes: (count: number) => void) => Promise<readonly string[]>,
   task: Task,
 ): Promise<Staged> {
+  sweepLitter(target.folder);
   const folder = makeStagingFolder(target.folder);
   const file = path.join(folder, path.basename(target.file));
   const clear = (): void => {
@@ -161,9 +160,10 @@ export async function stageFiles(
   return {
     path: file,
     sizeBytes,
-    async commit() {
+    async commit(recipe = null) {
+      const companion = recipe === null ? null : { name: recipeName(target.file), text: recipe };
       try {
-        return await commit(target, options, folder, names, sizeBytes);
+        return await commit(target, options, folder, names, sizeBytes, companion);
       } finally {
         clear();
       }

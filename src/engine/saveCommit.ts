@@ -5,17 +5,17 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
-  readdirSync,
-  realpathSync,
   renameSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import path from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { engineErrors } from "../shared/errors.ts";
-import { kindOf } from "../shared/modelPath.ts";
 import { closeFile, codeOf, openModel } from "./files.ts";
+import { fileMark, writeJournal } from "./saveLitter.ts";
 import type { StageOptions, Target } from "./saveTarget.ts";
+import { removeUnused } from "./saveUnused.ts";
 
 export interface Saved {
   readonly path: string;
@@ -25,8 +25,15 @@ export interface Saved {
   readonly files: readonly string[];
 }
 
+/** A text beside the model, which takes its place right after it. */
+export interface Companion {
+  readonly name: string;
+  readonly text: string;
+}
+
 /**
  * @param names what lies in the staging folder beside the model, relative to it
+ * @param companion such as the recipe
  * @throws EngineError; then the model at the target is as it was
  */
 export async function commit(
@@ -35,11 +42,21 @@ export async function commit(
   staging: string,
   names: readonly string[],
   sizeBytes: number,
+  companion: Companion | null = null,
 ): Promise<Saved> {
   if (existsSync(file) && !overwrite && !allowInput) throw engineErrors.outputExists(file);
   const before = existsSync(file) ? externalFilesOf(file) : [];
   const placed: string[] = [];
   try {
+    if (companion) writeFileSync(path.join(staging, companion.name), companion.text);
+    writeJournal(staging, {
+      model: path.basename(file),
+      placing: names
+        .filter((name) => !existsSync(path.join(folder, name)))
+        .map((name) => fileMark(name, path.join(staging, name))),
+      before: before.map((data) => fileMark(path.relative(folder, data), data)),
+      companion: companion?.name ?? null,
+    });
     for (const name of names) {
       const place = path.join(folder, name);
       // Content-named, or checked to be the same when it was staged.
@@ -50,6 +67,8 @@ export async function commit(
     }
     // The one commit point: before it the old model is whole, after it the new one is.
     await rename(path.join(staging, path.basename(file)), file);
+    if (companion)
+      await rename(path.join(staging, companion.name), path.join(folder, companion.name));
   } catch (error) {
     for (const place of placed) rmSync(place, { force: true });
     throw engineErrors.notWritable(folder, codeOf(error));
@@ -98,39 +117,4 @@ function externalFilesOf(file: string): string[] {
   } finally {
     closeFile(file);
   }
-}
-
-/** More models in one folder than this are not looked through; then nothing is removed. */
-const MAX_NEIGHBOURS = 64;
-
-/** Removes data in the model's folder that it used before and that no model there uses now. */
-function removeUnused(file: string, before: readonly string[]): void {
-  const folder = path.dirname(file);
-  const mine = before.filter((data) => path.dirname(data) === realpathSync(folder));
-  if (mine.length === 0) return;
-  const models = [folder, path.dirname(folder)].flatMap((place) => {
-    try {
-      return readdirSync(place).map((name) => path.join(place, name));
-    } catch {
-      return [];
-    }
-  });
-  const neighbours = models.filter((name) => ["onnx", "shards"].includes(kindOf(name) ?? ""));
-  if (neighbours.length > MAX_NEIGHBOURS) return;
-  const used = new Set<string>();
-  for (const neighbour of neighbours) {
-    try {
-      for (const { path: name } of openModel(neighbour).files) used.add(name);
-    } catch {
-      // Unreadable now does not mean that it does not need the data.
-      return;
-    } finally {
-      closeFile(neighbour);
-    }
-  }
-  for (const data of mine)
-    if (!used.has(data)) {
-      closeFile(data);
-      rmSync(data, { force: true });
-    }
 }

@@ -1,20 +1,9 @@
 /** Where a model may be written: checks before the first byte, and the folder it is prepared in. */
-import { randomBytes } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  realpathSync,
-  rmSync,
-  statfsSync,
-  statSync,
-} from "node:fs";
-import { hostname } from "node:os";
+import { existsSync, realpathSync, statfsSync, statSync } from "node:fs";
 import path from "node:path";
 import type { Model } from "../core/model.ts";
 import { engineErrors } from "../shared/errors.ts";
 import { extensionOf, formatOfKind, kindOf } from "../shared/modelPath.ts";
-import { codeOf } from "./files.ts";
 
 export interface StageOptions {
   readonly externalData: "auto" | "always" | "never";
@@ -69,64 +58,5 @@ export function freeBytes(folder: string): number | null {
     return blocks === 0 ? null : bavail * bsize;
   } catch {
     return null;
-  }
-}
-
-/**
- * Everything is prepared in a folder of its own beside the target (the same file system, so that a
- * rename is enough). The name tells host and process, so that what a killed one left can be found.
- */
-const PREFIX = ".lathe-";
-const HOST = Buffer.from(hostname()).toString("hex").slice(0, 16) || "host";
-/** What another host left on a shared drive counts as given up after a day. */
-const GIVEN_UP_MS = 24 * 60 * 60 * 1000;
-
-/** @throws EngineError when nothing can be made there. */
-export function makeStagingFolder(folder: string): string {
-  const name = `${PREFIX}${HOST}-${process.pid}-${randomBytes(6).toString("hex")}`;
-  const staging = path.join(folder, name);
-  try {
-    mkdirSync(staging);
-  } catch (error) {
-    throw engineErrors.notWritable(folder, codeOf(error));
-  }
-  return staging;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) === "EPERM";
-  }
-}
-
-/**
- * Removes what processes that ended in the middle of a save left in a folder.
- * @param ended a process known to have ended
- */
-export function sweepLitter(folder: string, ended: number | null = null): void {
-  let names: string[];
-  try {
-    names = readdirSync(folder);
-  } catch {
-    return;
-  }
-  for (const name of names) {
-    const parts = new RegExp(`^\\${PREFIX}([0-9a-z]+)-(\\d+)-[0-9a-f]{12}$`).exec(name);
-    if (!parts) continue;
-    const pid = Number(parts[2]);
-    const litter = path.join(folder, name);
-    const isOurs = parts[1] === HOST;
-    if (isOurs ? pid === ended || !isAlive(pid) : ageMs(litter) > GIVEN_UP_MS)
-      rmSync(litter, { recursive: true, force: true });
-  }
-}
-function ageMs(file: string): number {
-  try {
-    return Date.now() - statSync(file).mtimeMs;
-  } catch {
-    return 0;
   }
 }

@@ -23,13 +23,8 @@ import path from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { mainGraph, type Model } from "../../src/core/model.ts";
 import { closeAllFiles, openModel, readRange } from "../../src/engine/files.ts";
-import {
-  stageCopy,
-  stageModel,
-  sweepLitter,
-  type StageOptions,
-  type Staged,
-} from "../../src/engine/save.ts";
+import { stageCopy, stageModel, type StageOptions, type Staged } from "../../src/engine/save.ts";
+import { sweepLitter } from "../../src/engine/saveLitter.ts";
 import { dtype } from "../../src/shared/dtype.ts";
 import { Cancelled, EngineError } from "../../src/shared/errors.ts";
 import type { Task } from "../../src/shared/task.ts";
