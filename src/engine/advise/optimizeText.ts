@@ -60,6 +60,7 @@ export const say = {
     size: "the chosen one is smaller",
     time: "the chosen one is faster here",
     damage: "the chosen one is as good otherwise and keeps the outputs nearer",
+    length: "the chosen one does as well with a shorter recipe",
     unlooked: "others were tried first, and no more were measured on the report samples",
   },
   tooFar: (one: Apart): string =>

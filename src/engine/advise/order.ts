@@ -29,6 +29,9 @@ const SAME_SIZE = 1.05;
 /** Times within 20 % too where size is what counts, and within 5 % where speed does. */
 const SAME_TIME = { size: 1.2, speed: 1.05 } as const;
 
+/** A few percent of a divergence on a few samples is luck, no reason for a longer recipe. */
+const SAME_DAMAGE = 1.1;
+
 const ratioOf = ({ latency }: Measured): number => latency.ratio ?? 1;
 const least = <T>(all: readonly T[], value: (one: T) => number): T | undefined =>
   all.reduce<T | undefined>(
@@ -48,8 +51,12 @@ const asSmall = (all: readonly Measured[]): readonly Measured[] => {
   const best = least(all, ({ sizeBytes }) => sizeBytes);
   return best ? all.filter(({ sizeBytes }) => sizeBytes <= best.sizeBytes * SAME_SIZE) : [];
 };
-const gentlest = (all: readonly Measured[]): Measured | undefined =>
-  least(all, ({ damage }) => damage);
+/** Of those that keep the outputs as near as any, the one with the shortest recipe. */
+function gentlest(all: readonly Measured[]): Measured | undefined {
+  const best = least(all, ({ damage }) => damage);
+  const near = best ? all.filter(({ damage }) => damage <= best.damage * SAME_DAMAGE) : [];
+  return least(near, ({ entries }) => entries.length);
+}
 
 /**
  * The best of all for a goal. Measured times decide only where they clearly differ, so that the same
@@ -112,5 +119,5 @@ export function whyNot(
   if (goal.faster && slow) return say.outdone.time;
   if ((goal.faster || wanted === null) && large) return say.outdone.size;
   if (wanted === null && slow) return say.outdone.time;
-  return say.outdone.damage;
+  return one.damage > chosen.damage * SAME_DAMAGE ? say.outdone.damage : say.outdone.length;
 }

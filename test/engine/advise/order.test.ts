@@ -96,6 +96,14 @@ test("--target-size: the gentlest that fits; where none does, the smallest is na
   assert.match(reasons.join(" "), /10 bytes cannot be reached: the smallest .* is 90 bytes/);
 });
 
+test("outputs that are as near with a shorter recipe come first", () => {
+  const entry = { transform: "quantize.static", params: {} };
+  const long: Measured = { ...one("long", 100, 0.00095, 0.7), entries: [entry, entry] };
+  const short: Measured = { ...one("short", 101, 0.001, 0.7), entries: [entry] };
+  assert.deepEqual(labels([long, short], goal({ maxDrop: 0.01 })), ["short", "long"]);
+  assert.match(whyNot(long, short, goal({ maxDrop: 0.01 }), null), /shorter recipe/);
+});
+
 test("what was measured but not chosen is told what the chosen one has over it", () => {
   const chosen = one("chosen", 100, 0.001, 0.7);
   const said = (other: Measured, of = goal({ maxDrop: 0.01 })): string =>
