@@ -5,7 +5,7 @@
  */
 import type { DtypeName } from "../shared/dtype.ts";
 import { dataErrors } from "../shared/errors.ts";
-import { float16ToNumber, hostData, numberToFloat16, type HostData } from "../shared/hostTensor.ts";
+import { float16Numbers, hostData, numberToFloat16, type HostData } from "../shared/hostTensor.ts";
 import { product, showShape, type Samples } from "./samples.ts";
 
 export interface Preprocess {
@@ -185,7 +185,7 @@ function numeric(samples: Samples, raw: HostData, where: string): ArrayLike<numb
       "the samples are text, the model takes numbers",
       "Store token ids, not words.",
     );
-  if (samples.dtype === "float16") return Float64Array.from(raw as Uint16Array, float16ToNumber);
+  if (samples.dtype === "float16") return float16Numbers(raw as Uint16Array);
   if (raw instanceof BigInt64Array || raw instanceof BigUint64Array) {
     const out = new Float64Array(raw.length);
     for (let i = 0; i < out.length; i++) out[i] = Number(raw[i]);

@@ -21,11 +21,11 @@ export interface BenchOptions {
 const WARM_UP_RUNS = 3;
 /**
  * Where models lie in memory differs between loads and moves their times by several percent, the
- * same way for all runs of one load: compared models are loaded anew for every third of the runs.
+ * same way for all runs of one load: compared models are loaded anew so many times.
  */
-const LOADS = 3;
+const LOADS = 6;
 /** A load needs this many runs to be worth anything. */
-const LEAST_RUNS = 5;
+const LEAST_RUNS = 7;
 /** Loading anew is for models that load quickly; others are loaded once. */
 const QUICK_LOAD_MS = 400;
 /** Shorter inferences are timed several at a time: a turn of the event loop costs about 10 µs. */

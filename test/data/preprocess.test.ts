@@ -6,6 +6,7 @@ import { inMemory } from "../../src/data/samples.ts";
 import type { DtypeName } from "../../src/shared/dtype.ts";
 import {
   float16ToNumber,
+  float16Numbers,
   numberToFloat16,
   toNumbers,
   type HostData,
@@ -141,4 +142,6 @@ test("float16 rounds straight from float64, ties to even, and back", () => {
   for (const [value, bits] of table) assert.equal(numberToFloat16(value), bits, String(value));
   for (let bits = 0; bits < 0x7c00; bits++)
     assert.equal(numberToFloat16(float16ToNumber(bits)), bits);
+  const all = Uint16Array.from({ length: 65_536 }, (_, bits) => bits);
+  assert.deepEqual(float16Numbers(all), Float32Array.from(all, float16ToNumber));
 });

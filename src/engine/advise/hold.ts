@@ -9,7 +9,7 @@ import type {
 import type { Task } from "../../shared/task.ts";
 import { breathe } from "../saveWrite.ts";
 import { say } from "./optimizeText.ts";
-import { isFaster, isSlower, maySlow, type Measured } from "./order.ts";
+import { isFaster, isSlower, isVague, maySlow, type Measured } from "./order.ts";
 import type { Trial } from "./trial.ts";
 
 /** What is hoped for when only a size or speed is asked. */
@@ -19,7 +19,7 @@ const HOPE = { points: 3, relative: 1.5 } as const;
 /** Results measured on the report split; each look at it costs a little of its honesty. */
 const MAX_REPORTED = 6;
 const FINAL_RUNS = 60;
-/** Of one that seems a little slower: a busy moment must not cost a good result. */
+/** Of one that seems a little slower, or of unclear speed: a busy moment must not cost a good result. */
 const CONFIRMING_RUNS = 180;
 
 const part = (task: Task, from: number, to: number): Task => ({
@@ -81,9 +81,10 @@ export async function firstThatHolds(
       continue;
     }
     const once = await trial.latencyOf(one.entries, FINAL_RUNS, task);
-    const latency = maySlow(once)
-      ? await trial.latencyOf(one.entries, CONFIRMING_RUNS, task)
-      : once;
+    const latency =
+      maySlow(once) || isVague(once)
+        ? await trial.latencyOf(one.entries, CONFIRMING_RUNS, task)
+        : once;
     if (goal.faster && !isFaster(latency)) {
       note({ ...one, latency }, "rejected", say.notFaster(latency), quality);
       reasons.push(`${one.label}: ${say.notFaster(latency)}`);
@@ -97,13 +98,19 @@ export async function firstThatHolds(
       continue;
     }
     note(chosen, "chosen", say.chosen(chosen, quality, trial.sizeBefore, limit), quality);
-    reasons.push(say.chosen(chosen, quality, trial.sizeBefore, limit), ...say.speed(latency));
+    reasons.push(
+      say.chosen(chosen, quality, trial.sizeBefore, limit),
+      say.speed(latency, isVague(latency)),
+    );
     return { candidate: chosen, quality, latency };
   }
   if (slower !== null) {
     const { candidate, quality, latency } = slower;
     note(candidate, "chosen", say.chosen(candidate, quality, trial.sizeBefore, limit), quality);
-    reasons.push(say.chosen(candidate, quality, trial.sizeBefore, limit), ...say.speed(latency));
+    reasons.push(
+      say.chosen(candidate, quality, trial.sizeBefore, limit),
+      say.speed(latency, isVague(latency)),
+    );
     return slower;
   }
   reasons.push(say.nothingHolds(limit, looks));

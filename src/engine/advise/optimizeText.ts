@@ -90,13 +90,15 @@ export const say = {
         ? ""
         : `; ${metricTitle(quality.before.metric)} ${formatEval(quality.before)} → ${formatEval(quality.after)}, drop ${dropText(quality)}${limit === null ? "" : `, within ${limitText(limit, quality.dropUnit)} with its whole interval`}`
     }.`,
-  speed: (latency: BenchResult): readonly string[] => {
+  speed: (latency: BenchResult, vague: boolean): string => {
     const { ratioLow, ratioHigh } = latency;
     if (ratioHigh !== null && ratioHigh < 1)
-      return [`It is faster here: ${times(latency)} of the time.`];
+      return `It is faster here: ${times(latency)} of the time.`;
     if (ratioLow !== null && ratioLow > 1)
-      return [`It is slower here (${times(latency)} of the time): smaller, not faster.`];
-    return [`Its speed here is the same within noise: ${times(latency)} of the time.`];
+      return `It is slower here (${times(latency)} of the time): smaller, not faster.`;
+    return vague
+      ? `Whether it is faster or slower here could not be told, other work disturbs the measurement: ${times(latency)} of the time.`
+      : `Its speed here is the same within noise: ${times(latency)} of the time.`;
   },
   nothingHolds: (limit: number | null, looks: number): string =>
     looks === 0

@@ -21,6 +21,10 @@ export const isSlower = ({ ratio, ratioLow }: BenchResult): boolean =>
 /** Slower by so little that it deserves a longer look. */
 export const maySlow = (latency: BenchResult): boolean =>
   isSlower(latency) && (latency.ratio ?? 1) < CLEARLY_SLOWER;
+/** An interval wider than this says too little of a speed, as on a machine that is busy otherwise. */
+const VAGUE = 1.25;
+export const isVague = ({ ratioLow, ratioHigh }: BenchResult): boolean =>
+  (ratioHigh ?? 1) > VAGUE * (ratioLow ?? 1);
 export const isFaster = ({ ratioHigh }: BenchResult): boolean =>
   ratioHigh !== null && ratioHigh < 1;
 
