@@ -36,3 +36,4 @@ export async function latheNumber(key: string, ...args: readonly string[]): Prom
 export const BLOCK = 32;
 /** The parameters every comparison with onnxruntime's 4-bit round-to-nearest uses. */
 export const INT4 = ["-t", "quantize.weightOnly", "-p", "bits=4", "-p", `block=${BLOCK}`] as const;
+export const INT8 = ["-t", "quantize.weightOnly", "-p", "bits=8", "-p", `block=${BLOCK}`] as const;

@@ -2,7 +2,8 @@
  * Writes an ONNX model of any size as a chain of MatMuls with distinct, seeded weights. The wire format
  * is written by hand, weight after weight, so that neither our own writer nor memory limits the size.
  */
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
+import path from "node:path";
 
 export interface SyntheticModel {
   readonly tensors: number;
@@ -14,7 +15,13 @@ export interface SyntheticModel {
 /** 180 weights of 8.4 MB: 1.51 GB, the layout measured when the file layer was designed. */
 export const GIGABYTE_AND_A_HALF: SyntheticModel = { tensors: 180, rows: 1024, columns: 2048 };
 
+/** 715 weights: 6 GB, more than one ONNX file can hold. */
+export const SIX_GIGABYTES: SyntheticModel = { tensors: 715, rows: 1024, columns: 2048 };
+
 const FLOAT = 1;
+const EXTERNAL = 1;
+/** Data begins at a multiple of this, as exporters place it. */
+const ALIGNMENT = 65536;
 
 /** Writes the model; returns its size in bytes. `weightName(i)` names tensor i. */
 export function writeSyntheticModel(file: string, model: SyntheticModel): number {
@@ -53,6 +60,53 @@ export function writeSyntheticModel(file: string, model: SyntheticModel): number
     closeSync(fd);
   }
   return written;
+}
+
+/**
+ * Writes the model with its weights in one data file beside it (all of them the same numbers, so
+ * that making it takes no longer than writing it); returns the bytes of both files.
+ */
+export function writeExternalModel(file: string, model: SyntheticModel): number {
+  const data = `${path.basename(file, ".onnx")}.data`;
+  const weightBytes = model.rows * model.columns * 4;
+  const stride = Math.ceil(weightBytes / ALIGNMENT) * ALIGNMENT;
+  const entry = (key: string, value: string): Buffer =>
+    field(13, Buffer.concat([text(1, key), text(2, value)]));
+  const parts: Buffer[] = [];
+  for (let i = 0; i < model.tensors; i++)
+    parts.push(
+      field(1, matMul(i, model.tensors)),
+      field(
+        5,
+        Buffer.concat([
+          ...weightShape(model, i).map((dim) => number(1, dim)),
+          number(2, FLOAT),
+          text(8, weightName(i)),
+          entry("location", data),
+          entry("offset", String(i * stride)),
+          entry("length", String(weightBytes)),
+          number(14, EXTERNAL),
+        ]),
+      ),
+    );
+  const last = weightShape(model, model.tensors - 1)[1];
+  parts.push(text(2, "synthetic"), field(11, valueInfo("x", model.rows)));
+  parts.push(field(12, valueInfo("y", last)));
+  const head = Buffer.concat([number(1, 8), text(2, "lathe-bench")]);
+  const bytes = Buffer.concat([head, field(7, Buffer.concat(parts)), field(8, number(2, 17))]);
+  writeFileSync(file, bytes);
+  const values = new Float32Array(stride / 4);
+  fillNormal(values.subarray(0, weightBytes / 4), 1);
+  const fd = openSync(path.join(path.dirname(file), data), "w");
+  try {
+    for (let i = 0; i < model.tensors; i++) {
+      const weight = new Uint8Array(values.buffer);
+      for (let done = 0; done < weight.length;) done += writeSync(fd, weight, done);
+    }
+  } finally {
+    closeSync(fd);
+  }
+  return bytes.length + model.tensors * stride;
 }
 
 export const weightName = (i: number): string => `layers.${i}.weight`;

@@ -1,5 +1,5 @@
 /** A temporary folder for files of gigabytes: room is checked first, and it never outlives the bench. */
-import { mkdtempSync, rmSync, statfsSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
@@ -39,5 +39,18 @@ export const replacing =
       return await run();
     } finally {
       rmSync(file, { force: true });
+    }
+  };
+
+/** The same for outputs of several files: a folder that is empty before, and removed after. */
+export const refilling =
+  <T>(folder: string, run: () => Promise<T>): (() => Promise<T>) =>
+  async () => {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder);
+    try {
+      return await run();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
     }
   };
