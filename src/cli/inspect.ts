@@ -77,10 +77,7 @@ function summaryLines(
         ...(summary.format === "onnx"
           ? ([
               ["nodes", nodesLine(summary)],
-              [
-                "MACs",
-                summary.macs === null ? "unknown" : `${formatCompact(summary.macs)} per run`,
-              ],
+              ["MACs", macsText(summary)],
             ] as const)
           : []),
         ...summary.inputs.map((value) => ["input", ioText(value)] as const),
@@ -100,12 +97,33 @@ function summaryLines(
         tensor.dtype,
         formatShape(tensor.shape),
         formatBytes(tensor.sizeBytes),
-        tensor.usedBy.join(", "),
+        usersText(tensor.usedBy),
       ]),
       style,
       tensors === null ? undefined : Number.POSITIVE_INFINITY,
     ),
   ];
+}
+
+/** "1.20G per run", and for which sizes where the model leaves some open. */
+function macsText({ macs, inputs }: Summary): string {
+  if (macs === null) return "not known in full; `lathe analyze --with cost.model` shows by layer";
+  const open = inputs.flatMap(({ shape }) => shape.filter((d) => typeof d === "string"));
+  const sizes = [...new Set(open)].map((name) => `${name} = 1`).join(", ");
+  return `${formatCompact(macs)} per run${sizes === "" ? "" : ` at ${sizes}`}`;
+}
+
+/** Names inside branches are paths as long as the nesting is deep: what tells them apart is their end. */
+const MAX_USER = 48;
+const tail = (name: string): string =>
+  name.length <= MAX_USER ? name : `…${name.slice(1 - MAX_USER)}`;
+
+/** "conv1", "q_proj, k_proj", "…/rnn/Slice and 5 more": who reads a tensor, on what is left of a line. */
+function usersText(users: readonly string[]): string {
+  const all = users.join(", ");
+  const [first = ""] = users;
+  if (all.length <= MAX_USER || users.length === 1) return tail(all);
+  return `${tail(first)} and ${users.length - 1} more`;
 }
 
 const shortened = (text: string): string => {

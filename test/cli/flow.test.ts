@@ -69,6 +69,7 @@ describe("inspect", () => {
     assert.equal(code, 0);
     assert.match(stdout, /^size {8}2\d\.\d kB$/m);
     assert.match(stdout, /^nodes {7}5: MatMul 2, /m);
+    assert.match(stdout, /^MACs {8}[\d.]+k? per run at batch = 1$/m);
     assert.match(stdout, /^ {2}fc1\.weight +float32 +\[64, 96\] +24\.6 kB/m);
   });
 });
