@@ -4,6 +4,7 @@ import { apply } from "./apply.ts";
 import { bench } from "./bench.ts";
 import { check } from "./check.ts";
 import type { Command } from "./command.ts";
+import { convert } from "./convert.ts";
 import { diff } from "./diff.ts";
 import { evaluate } from "./eval.ts";
 import { extract } from "./extract.ts";
@@ -25,5 +26,6 @@ export const COMMANDS: readonly Command[] = [
   evaluate,
   bench,
   check,
+  convert,
   extract,
 ];

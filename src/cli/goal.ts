@@ -30,7 +30,7 @@ export function dropLimit(args: Arguments): number | null {
 /** A size in bytes, or a share of another. @throws LatheError (usage) for what is neither. */
 export function sizeLimit(
   args: Arguments,
-  option: "target-size" | "max-size",
+  option: "target-size" | "max-size" | "max-shard-size",
 ): OptimizeGoal["targetSize"] {
   const text = args.text(option);
   if (text === null) return null;

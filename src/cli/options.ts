@@ -90,6 +90,16 @@ export const OPTIONS = {
     of: ["auto", "always", "never"],
     help: "Whether weights go to a file of their own: auto keeps the input's layout, but never exceeds 2 GB in one file.",
   },
+  "max-shard-size": {
+    kind: "text",
+    value: "SIZE",
+    help: "Tensor data per shard of a .safetensors.index.json, for example 2GB (default: the shards there are, or 5GB).",
+  },
+  weights: {
+    kind: "text",
+    value: "FILE",
+    help: "Weights to take into the model, by name: .safetensors or .safetensors.index.json.",
+  },
   force: { kind: "flag", help: "Replace an existing file, or the input itself." },
   "no-verify": { kind: "flag", help: "Do not load and run the result before writing it." },
   tensors: { kind: "flag", help: "List every tensor with its place in the file." },

@@ -12,6 +12,11 @@ export function checkOutput(output: string, input: string, force: boolean): void
   checkFile(output, force, input);
 }
 
+/** For outputs whose format may differ from the input's. */
+export function checkPlace(output: string, input: string, force: boolean): void {
+  checkFile(output, force, input);
+}
+
 /** For outputs that are no models, such as reports, which replace their older self. */
 export function checkReport(output: string): void {
   checkFile(output, true, null);

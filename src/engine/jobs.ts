@@ -32,7 +32,7 @@ export interface JobTools {
 }
 
 /** Part of a task's progress, from `from` to `to`. */
-const part = (task: Task, from: number, to: number): Task => ({
+export const part = (task: Task, from: number, to: number): Task => ({
   signal: task.signal,
   progress: (fraction, message) => task.progress(from + fraction * (to - from), message),
 });

@@ -11,6 +11,7 @@ import { explain } from "./advise/explain.ts";
 import { optimize } from "./advise/optimize.ts";
 import { analyze } from "./analyze.ts";
 import { bench } from "./bench.ts";
+import { convert } from "./convert.ts";
 import { diffMeasures, diffTensors } from "./diff.ts";
 import { createComputing } from "./computing.ts";
 import type { EngineEnv } from "./env.ts";
@@ -77,6 +78,7 @@ function main(): void {
   };
   const jobs: Handlers<Jobs> = {
     apply: (p, task) => apply(tools, p, task),
+    convert: (p, task) => convert(tools, p, task),
     save: (p, task) => save({ ...tools, hashOf: expected.take }, p, task),
     evaluate: async ({ doc, data, limit }, task) =>
       evaluate(

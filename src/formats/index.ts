@@ -13,6 +13,7 @@ import { refuseForeign } from "./sniff.ts";
 export type { ByteSource, Piece, SiblingFiles } from "./byteSource.ts";
 export type { EncodedFile, EncodeOptions, ExternalData } from "./encoding.ts";
 export { encodeIndex, planShards, type PlannedShard } from "./shardsWrite.ts";
+export { tensorsModel } from "./safetensors.ts";
 export { shardsOrigin } from "./shardsRead.ts";
 export { readShardIndex } from "./shardIndex.ts";
 

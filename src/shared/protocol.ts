@@ -17,6 +17,7 @@ import type {
   ApplyResult,
   SaveOptions,
   SaveResult,
+  ConvertResult,
   EvalResult,
   BenchResult,
   TensorDiff,
@@ -57,6 +58,16 @@ export interface Jobs {
   /** Computes and verifies one more entry on a document; the result is in the cache afterwards. */
   apply(p: { doc: Doc; entry: Entry; verify: boolean }): ApplyResult;
   save(p: { doc: Doc; to: string; options: SaveOptions }): SaveResult;
+  /**
+   * Writes a model in another layout of files or the other format: `to`'s name says which. `weights`:
+   * a safetensors document whose tensors replace those of the same name.
+   */
+  convert(p: {
+    doc: Doc;
+    weights: Doc | null;
+    to: string;
+    options: Omit<SaveOptions, "recipeFile">;
+  }): ConvertResult;
   evaluate(p: { doc: Doc; data: string | null; limit: number | null }): EvalResult;
   bench(p: { docs: readonly Doc[]; runs: number; threads: number; seed: number }): BenchResult;
   /** SQNR of every changed tensor, dequantized to what it replaced. */
@@ -251,6 +262,7 @@ export const QUERIES: { readonly [K in keyof Queries]: true } = {
 export const JOBS: { readonly [K in keyof Jobs]: true } = {
   apply: true,
   save: true,
+  convert: true,
   evaluate: true,
   bench: true,
   diffTensors: true,

@@ -40,12 +40,6 @@ export const shardErrors = {
       `${path}: tensor ${names[0] ?? ""}`,
       "Index and shards are of different exports; get all files of the model again.",
     ),
-  noGraph: (path: string): FormatError =>
-    format(
-      `${path} has weights only; an ONNX model needs a graph too.`,
-      path,
-      "Put the weights into a model that has one: `lathe convert MODEL.onnx --weights FILE.safetensors -o OUT.onnx`.",
-    ),
 };
 
 export const structureErrors = {
@@ -56,4 +50,36 @@ export const structureErrors = {
       where: name,
       hint: "Values are named as in `lathe inspect` and on the Graph page of the editor.",
     }),
+  noGraph: (path: string): FormatError =>
+    format(
+      `${path} has weights only; an ONNX model needs a graph too.`,
+      path,
+      "Put the weights into a model that has one: `lathe convert MODEL.onnx --weights FILE.safetensors -o OUT.onnx`.",
+    ),
+  weightsIntoNoGraph: (to: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `Other weights are given, but ${to} is not made from an ONNX model as one.`,
+      where: to,
+      hint: "--weights takes the values of a safetensors file into an ONNX model: `lathe convert MODEL.onnx --weights FILE -o OUT.onnx`.",
+    }),
+  noModelName: (to: string): LatheError =>
+    new LatheError({
+      code: "usage",
+      message: `${to} is not the name of a model.`,
+      where: to,
+      hint: "It must end in .onnx, .safetensors, or .safetensors.index.json for several shards.",
+    }),
+  otherTensors: (path: string, model: string, differing: readonly string[]): FormatError =>
+    format(
+      `${path} does not fit ${model}: ${differing.slice(0, MAX_NAMES).join("; ")}${differing.length > MAX_NAMES ? `; and ${differing.length - MAX_NAMES} more` : ""}.`,
+      path,
+      "Types and shapes must be equal; `lathe apply -t quantize.float16` and others change a model's.",
+    ),
+  noSharedNames: (path: string, model: string, name: string, own: string): FormatError =>
+    format(
+      `${path} has no tensor by a name of ${model}: ${name === "" ? "none" : `"${name}"`} here, ${own === "" ? "none" : `"${own}"`} there.`,
+      path,
+      "Names must be equal; `lathe apply -t edit.rename -p what=tensors` changes them by a pattern.",
+    ),
 };

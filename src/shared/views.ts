@@ -130,6 +130,17 @@ export interface SaveOptions {
   /** Tensor data per shard; null or absent keeps the shards there are. Only for `*.safetensors.index.json`. */
   readonly maxShardBytes?: number | null;
 }
+export interface ConvertResult {
+  readonly path: string;
+  /** Of all files. */
+  readonly sizeBytes: number;
+  readonly files: readonly string[];
+  readonly tensors: number;
+  /** Tensors that came from other weights. */
+  readonly replaced: number;
+  readonly skipped: readonly Skip[];
+  readonly verified: Verified;
+}
 export interface SaveResult {
   readonly path: string;
   readonly sizeBytes: number;
