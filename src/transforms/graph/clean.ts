@@ -11,6 +11,7 @@
  *
  * Aho, Lam, Sethi, Ullman: Compilers, chapters 8 and 9 (2006).
  */
+import { plural } from "../../shared/format.ts";
 import { applySteps } from "../../core/draft.ts";
 import type { GraphNode, Model } from "../../core/model.ts";
 import type { Unit } from "../../core/plan.ts";
@@ -159,7 +160,7 @@ function planRemoval(name: string, removals: readonly Removal[], open = false): 
   if (removals.length === 0 && !open) return [];
   const nodes = removals.flatMap((r) => r.remove);
   const detail =
-    nodes.length === 0 ? "to be looked for" : `${nodes.length} nodes: ${countOps(nodes)}`;
+    nodes.length === 0 ? "to be looked for" : `${plural(nodes.length, "node")}: ${countOps(nodes)}`;
   return [{ name, nodes, detail, ...NO_BYTES, steps: removals.map(removalStep) }];
 }
 
@@ -186,7 +187,7 @@ function planStatic(model: Model): Planned[] {
     {
       name: "static shapes",
       nodes,
-      detail: `${nodes.length} nodes: ${countOps(nodes)}`,
+      detail: `${plural(nodes.length, "node")}: ${countOps(nodes)}`,
       sizeBefore: 0,
       sizeAfter: sum(known.flatMap((k) => k.values.map((v) => v.bytes.length))),
       steps: known.flatMap(staticSteps),
@@ -199,7 +200,7 @@ function planFold(model: Model, sub: Subexpression): Planned {
   return {
     name: `constant ${sub.name}`,
     nodes: sub.nodes,
-    detail: `${sub.nodes.length} nodes (${countOps(sub.nodes)}) → ${sizeAfter} bytes`,
+    detail: `${plural(sub.nodes.length, "node")} (${countOps(sub.nodes)}) → ${plural(sizeAfter, "byte")}`,
     sizeBefore: 0,
     sizeAfter,
     steps: foldSteps(model, sub),
@@ -231,7 +232,7 @@ function planUnused(model: Model): Planned[] {
     {
       name: "unused",
       nodes,
-      detail: `${nodes.length} nodes, ${tensors.length} constants`,
+      detail: `${plural(nodes.length, "node")}, ${plural(tensors.length, "constant")}`,
       sizeBefore: sum(tensors.map((t) => t.sizeBytes)),
       sizeAfter: 0,
       steps: unused.flatMap(unusedSteps),

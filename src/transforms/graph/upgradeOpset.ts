@@ -9,6 +9,7 @@
  *
  * ONNX: Operator Changelog (docs/Changelog.md) and Versioning (docs/Versioning.md).
  */
+import { plural } from "../../shared/format.ts";
 import { NEWEST_OPSET } from "../../core/opset/operators.ts";
 import { planUpgrade, upgradeOpset } from "../../core/opset/upgrade.ts";
 import { defineTransform } from "../../core/plugin.ts";
@@ -56,7 +57,8 @@ export default defineTransform({
     }
     if (from === to) return { units: [], skipped: [] };
     const nodes = graphs.flatMap(({ rewrites }) => rewrites.map(({ node }) => node));
-    const changed = nodes.length === 0 ? "no node changes" : `${nodes.length} nodes rewritten`;
+    const changed =
+      nodes.length === 0 ? "no node changes" : `${plural(nodes.length, "node")} rewritten`;
     return {
       units: [
         {
