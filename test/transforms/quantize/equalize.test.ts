@@ -124,6 +124,107 @@ testTechnique(equalize, [
     errorDb: 110,
   },
   {
+    name: "clip exact: limits per channel, the same function; behind flattening a limit is refused",
+    model: `input x float32 [batch, 4, 6, 6] w = float32 [6, 4, 1, 1] normal wb = float32 [6] normal
+      d = float32 [6, 1, 3, 3] normal * 0.01 e = float32 [5, 6, 1, 1] normal * 30 f = float32 [180, 3] normal
+      lo = float32 [] [0] hi = float32 [] [1.5] least = float32 [] [-2] flat = int64 [2] [0, 180]
+      a = Conv(x, w, wb) b = Clip(a, lo, hi) c = Conv(b, d) { group: 6, pads: [1, 1, 1, 1] } g = Clip(c, least, hi)
+      h = Conv(g, e) i = Reshape(h, flat) k = Clip(i, lo, hi) y = MatMul(k, f) output y float32 [batch, 3]`,
+    params: { clip: "exact" },
+    units: ["a"],
+    skips: { h: "behind flattening", y: "an output of the graph" },
+    sizes: "atMost",
+    errorDb: 105,
+    check: (model) => {
+      assert.deepEqual(
+        mainGraph(model).nodes.map(({ op }) => op),
+        ["Conv", "Relu", "Min", "Conv", "Max", "Min", "Conv", "Reshape", "Clip", "MatMul"],
+      );
+      assert.deepEqual(mainGraph(model).tensors.get("b_high")?.shape, [6, 1, 1]);
+      later(async () =>
+        assertClose(await ranges(model, "a", "output", 6), await ranges(model, "c", "input", 6)),
+      );
+    },
+  },
+  {
+    name: "clip relax: limits that the data never reaches go; where one is reached the chain is cut",
+    model: `input x float32 [batch, 4, 6, 6] w = float32 [6, 4, 1, 1] normal d = float32 [6, 6, 1, 1] normal * 0.01
+      e = float32 [5, 6, 1, 1] normal * 30 f = float32 [3, 5, 1, 1] normal lo = float32 [] [0] far = float32 [] [6000] near = float32 [] [0.1]
+      a = Conv(x, w) b = Clip(a, lo, far) c = Conv(b, d) g = Clip(c, lo, near) h = Conv(g, e) i = Clip(h, lo, far) y = Conv(i, f)
+      output y float32 [batch, 3, 6, 6]`,
+    params: { clip: "relax" },
+    units: ["a"],
+    skips: { y: "an output of the graph" },
+    sizes: "atMost",
+    errorDb: 105,
+    check: (model) => {
+      const between = mainGraph(model).nodes.flatMap(({ op }) => (op === "Conv" ? [] : [op]));
+      assert.deepEqual(between, ["Relu", "Clip", "Relu"]);
+    },
+  },
+  {
+    name: "clip relax: one that clips is refused with what the data shows",
+    model: `input x float32 [batch, 4, 6, 6] w = float32 [6, 4, 1, 1] normal d = float32 [6, 6, 1, 1] normal * 0.01
+      lo = float32 [] [0] hi = float32 [] [6] a = Conv(x, w) b = Clip(a, lo, hi) y = Conv(b, d) output y float32 [batch, 6, 6, 6]`,
+    params: { clip: "relax" },
+    units: [],
+    skips: { a: "b clips at 6 on the calibration data (its input reaches", y: "an output" },
+  },
+  {
+    name: "absorb: what channels never fall below moves on, scaled, into a bias that is made for it",
+    model: `input x float32 [batch, 4, 6, 6] w = float32 [6, 4, 1, 1] normal * 0.1 wb = float32 [6] [9, 8, 7, 0.1, -5, 6]
+      d = float32 [5, 6, 1, 1] normal * 4 lo = float32 [] [0] hi = float32 [] [9.2] f = float32 [5, 3] normal g = float32 [3] normal
+      a = Conv(x, w, wb) b = Clip(a, lo, hi) c = Conv(b, d) p = GlobalAveragePool(c) q = Flatten(p) z = Relu(q)
+      y = Gemm(z, f, g) output y float32 [batch, 3]`,
+    params: { absorb: "least", clip: "exact" },
+    units: ["a"],
+    skips: { y: "an output of the graph" },
+    sizes: "atMost",
+    // Values below what the calibration data shows are cut off.
+    errorDb: 40,
+    check: (model) => {
+      const conv = mainGraph(model).nodes.find(({ outputs }) => outputs[0] === "c");
+      assert.equal(conv?.inputs.length, 3);
+    },
+  },
+  {
+    name: "absorb: products with an Add, and a Gemm whose factors count",
+    model: `input x float32 [batch, 4] w = float32 [4, 6] normal * 0.1 wb = float32 [6] [5, 6, 7, 8, 9, 10]
+      d = float32 [6, 5] normal db = float32 [5] [20, 30, 40, 50, 60] f = float32 [5, 3] normal
+      a = MatMul(x, w) b = Add(a, wb) c = Relu(b) e = Gemm(c, d, db) { alpha: 0.5, beta: 2.0 } g = Relu(e) y = Gemm(g, f)
+      output y float32 [batch, 3]`,
+    params: { absorb: "spread" },
+    units: ["a"],
+    skips: { y: "an output of the graph" },
+    sizes: "atMost",
+    errorDb: 45,
+    check: (model) =>
+      later(async () => {
+        const tensor = mainGraph(model).tensors.get("wb");
+        assert.ok(tensor);
+        const left = await context.readF32(tensor);
+        assert.ok(left.every((x) => x < 5));
+      }),
+  },
+  {
+    name: "absorb: padding, a product without bias, and uneven pooling keep the bias, by name",
+    model: `input x float32 [batch, 4, 6, 6] w = float32 [4, 4, 1, 1] normal * 0.1 wb = float32 [4] [5, 6, 7, 8]
+      d = float32 [4, 4, 3, 3] normal db = float32 [4] normal e = float32 [4, 4, 1, 1] normal flat = int64 [2] [0, 36] f = float32 [36, 3] normal
+      a = Conv(x, w, wb) b = Relu(a) c = Conv(b, d, db) { pads: [1, 1, 1, 1] }
+      h = AveragePool(c) { kernel_shape: [2, 2], strides: [2, 2], pads: [0, 0, 1, 1], count_include_pad: 1 } i = Conv(h, e, db2)
+      db2 = float32 [4] normal k = MaxPool(i) { kernel_shape: [1, 1] } m = Reshape(k, flat) y = MatMul(m, f) output y float32 [batch, 3]`,
+    params: { absorb: "least" },
+    units: ["a"],
+    skips: {
+      "a (bias)": "pads with zeros",
+      "c (bias)": "averages zeros of the padding",
+      "i (bias)": "has no bias to take it in",
+      y: "an output of the graph",
+    },
+    sizes: "atMost",
+    errorDb: 105,
+  },
+  {
     name: "a chain that is balanced enough",
     model: `${IMAGE} w = float32 [2, 4, 1, 1] ones v = float32 [2, 2, 1, 1] ones a = Conv(x, w) b = Relu(a) y = Conv(b, v) output y float32 [1, 2, 6, 6]`,
     units: [],

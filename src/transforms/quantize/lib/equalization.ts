@@ -23,11 +23,15 @@ import {
 import { scopeOf } from "../../../core/scope.ts";
 import { inferShapes } from "../../../core/shapeInference.ts";
 import type { Skip } from "../../../shared/report.ts";
+import { clipRefusal, type ClipBetween, type ClipMode } from "./clips.ts";
 
 /** A layer of a chain, with the bias that an Add behind it holds. */
 export interface ChainLayer {
   readonly layer: LinearLayer;
   readonly added: { readonly node: GraphNode; readonly bias: StoredConstant } | null;
+  /** Operators on the way to the next layer; none for the last. */
+  readonly between: readonly GraphNode[];
+  readonly clips: readonly ClipBetween[];
 }
 
 /** Layers one after the other; between each two lies nothing that a factor per channel does not pass. */
@@ -42,7 +46,10 @@ const PASSES = new Set(["Relu", "LeakyRelu", "PRelu", "Identity", "Dropout"]);
 const POOLS = new Set(["MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"]);
 
 /** All chains of the model, main graph first; of every layer that starts no pair the reason. */
-export function findChains(model: Model): {
+export function findChains(
+  model: Model,
+  clip: ClipMode = "keep",
+): {
   readonly chains: readonly Chain[];
   readonly skipped: readonly Skip[];
 } {
@@ -59,7 +66,7 @@ export function findChains(model: Model): {
     }
     const next = new Map<string, Link>();
     for (const [key, layer] of usable) {
-      const link = followed(model, graph, layer, usable);
+      const link = followed(model, graph, layer, usable, clip);
       if (typeof link === "string")
         skipped.push({ name: nodeLabel(graph.path, layer.node), reason: link });
       else next.set(key, link);
@@ -71,7 +78,8 @@ export function findChains(model: Model): {
       let at: LinearLayer | undefined = layer;
       while (at) {
         const link: Link | undefined = next.get(nodeKey(at.node));
-        layers.push({ layer: at, added: link?.added ?? null });
+        const { added = null, between = [], clips = [] } = link ?? {};
+        layers.push({ layer: at, added, between, clips });
         at = link?.to;
       }
       chains.push({ name: nodeLabel(graph.path, layer.node), layers });
@@ -80,9 +88,8 @@ export function findChains(model: Model): {
   return { chains, skipped };
 }
 
-interface Link {
+interface Link extends Pick<ChainLayer, "added" | "between" | "clips"> {
   readonly to: LinearLayer;
-  readonly added: ChainLayer["added"];
 }
 
 function usableLayer(model: Model, graph: Graph, node: GraphNode): LinearLayer | string {
@@ -104,12 +111,15 @@ function followed(
   graph: Graph,
   from: LinearLayer,
   usable: ReadonlyMap<string, LinearLayer>,
+  clip: ClipMode,
 ): Link | string {
   const scope = scopeOf(model);
   const convolution = from.op === "Conv" || from.op === "ConvTranspose";
   /** Where the channels are: the second dimension of images, else the last. */
   let side: "second" | "last" = convolution ? "second" : "last";
   let added: ChainLayer["added"] = null;
+  const between: GraphNode[] = [];
+  const clips: ClipBetween[] = [];
   let name = nodeKey(from.node);
   for (let steps = 0; steps < 16; steps++) {
     const uses = scope.uses(graph.path, name);
@@ -125,14 +135,21 @@ function followed(
       if (use.input !== 0) return `its result is no left operand of ${node.op}`;
       const to = usable.get(nodeKey(node));
       if (!to) return `the weights of the ${node.op} after it cannot be changed`;
-      return fits(from, to, side) ?? { to, added };
+      return fits(from, to, side) ?? { to, added, between, clips };
     }
     const standard = node.domain === "" || node.domain === "ai.onnx";
     if (!standard) return `${node.domain}.${node.op} follows it`;
     if (node.op === "BatchNormalization")
       return "BatchNormalization follows it: fold it first (graph.foldBatchNorm)";
-    if (node.op === "Clip") return "Clip follows it, whose bounds are the same for all channels";
-    if (node.op === "Add" && !convolution && !added && side === "last") {
+    if (node.op === "Clip") {
+      const refusal = clipRefusal(model, graph.path, node, clip);
+      if (refusal !== null) return refusal;
+      if (convolution !== (side === "second"))
+        return "Clip follows it behind flattening, where a channel is several features";
+      const spatial = convolution ? from.weight.tensor.shape.length - 2 : 0;
+      const shape = [from.outChannels, ...new Array<number>(spatial).fill(1)];
+      clips.push({ path: graph.path, node, shape });
+    } else if (node.op === "Add" && !convolution && !added && side === "last") {
       const bias = addedBias(model, graph, node, use.input, from.outChannels);
       if (typeof bias === "string") return bias;
       added = { node, bias };
@@ -143,6 +160,7 @@ function followed(
     } else if (!PASSES.has(node.op) && !(POOLS.has(node.op) && side === "second"))
       return `${node.op} follows it, which a factor per channel does not pass`;
     if (use.input !== 0 && node.op !== "Add") return `its result is a parameter of ${node.op}`;
+    between.push(node);
     name = nodeKey(node);
   }
   return "too many operators follow it before the next layer";
