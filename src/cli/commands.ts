@@ -13,6 +13,7 @@ import { explain } from "./explain.ts";
 import { list } from "./list.ts";
 import { optimize } from "./optimize.ts";
 import { plan } from "./plan.ts";
+import { validate } from "./validate.ts";
 
 export const COMMANDS: readonly Command[] = [
   inspect,
@@ -25,6 +26,7 @@ export const COMMANDS: readonly Command[] = [
   explain,
   evaluate,
   bench,
+  validate,
   check,
   convert,
   extract,

@@ -28,6 +28,7 @@ import { node } from "./questions/node.ts";
 import { nodes } from "./questions/nodes.ts";
 import { summary } from "./questions/summary.ts";
 import { tensors } from "./questions/tensors.ts";
+import { validate } from "./questions/validate.ts";
 import { tensorStats } from "./questions/tensorStats.ts";
 import { sweepLitter } from "./saveLitter.ts";
 import { clearScratch, openScratch, releaseKept, sweepScratch } from "./scratch.ts";
@@ -66,6 +67,7 @@ function main(): void {
   const expected = expectedHash();
   const queries: Handlers<Queries> = {
     summary: (p, task) => summary(p, env, task),
+    validate: (p, task) => validate(p, env, task),
     tensors: (p, task) => tensors(p, env, task),
     tensorStats: (p, task) => tensorStats(p, env, task),
     nodes: (p, task) => nodes(p, env, task),

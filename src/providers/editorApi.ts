@@ -94,6 +94,7 @@ export function editorApi(options: EditorApiOptions): Handlers<WebviewApi> {
   return {
     ...host,
     summary: forward("summary"),
+    validate: forward("validate"),
     tensors: forward("tensors"),
     tensorStats: forward("tensorStats"),
     nodes: forward("nodes"),

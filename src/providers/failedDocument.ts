@@ -47,6 +47,7 @@ export function showFailedDocument(
       return fail();
     },
     summary: fail,
+    validate: fail,
     tensors: fail,
     tensorStats: fail,
     nodes: fail,

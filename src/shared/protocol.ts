@@ -9,6 +9,7 @@ import type { Metric, Report, Series } from "./report.ts";
 import type { OptimizeGoal, OptimizeResult, Explanation } from "./advice.ts";
 import type {
   Summary,
+  Validation,
   TensorRow,
   TensorSort,
   TensorStats,
@@ -33,6 +34,8 @@ export type * from "./views.ts";
 /** Questions about a document: quick, without onnxruntime. */
 export interface Queries extends GraphQueries {
   summary(p: { doc: Doc }): Summary;
+  /** The document as it is now against the ONNX specification. */
+  validate(p: { doc: Doc }): Validation;
   tensors(p: {
     doc: Doc;
     from: number;
@@ -249,6 +252,7 @@ export type Answer<A, K extends keyof A> = A[K] extends (p: never) => infer R ? 
 /** The names of all questions, as a table the compiler keeps complete: the host's forwarder reads it. */
 export const QUERIES: { readonly [K in keyof Queries]: true } = {
   summary: true,
+  validate: true,
   tensors: true,
   tensorStats: true,
   nodes: true,

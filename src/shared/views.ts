@@ -38,6 +38,35 @@ export interface Summary {
   readonly warnings: readonly string[];
 }
 
+/** One thing that is wrong with a model by the ONNX specification, or nearly so. */
+export interface FindingView {
+  /** Of a closed list: "missing-input", "duplicate-name" … */
+  readonly code: string;
+  /**
+   * "error": no model by the specification. "type": types or shapes contradict each other.
+   * "warning": a model all the same.
+   */
+  readonly severity: "error" | "type" | "warning";
+  /** Key of the graph it is in, as in `Selection`. */
+  readonly graph: string;
+  /** "domain.name" of the function whose body it is in. */
+  readonly inFunction: string | null;
+  /** The node's key, what it is called by, and its operator. */
+  readonly node: string | null;
+  readonly label: string | null;
+  readonly op: string | null;
+  readonly value: string | null;
+  readonly message: string;
+  readonly fix: string;
+}
+export interface Validation {
+  /** No finding is an error or of types: the ONNX checker accepts the model, full check included. */
+  readonly valid: boolean;
+  readonly counts: Readonly<Record<FindingView["severity"], number>>;
+  /** Errors first; as many as fit. */
+  readonly findings: readonly FindingView[];
+}
+
 export interface TensorRow {
   /** Graph path and name together identify a tensor: `graph` is JSON of the path. */
   readonly graph: string;

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { openModel } from "../../src/engine/files.ts";
+import { verdictOf } from "../helpers/verdict.ts";
 import { checkInference, plus, ZERO, type InferenceCheck } from "./inference.ts";
 
 const ARCHIVE = path.resolve("../shared/corpus/onnx-backend.tar.gz");
@@ -49,6 +50,16 @@ describe(
       assert.deepEqual(mistakes, []);
       // The others are told by the elements of an input: the target of a Reshape, the axes of a sum.
       assert.ok(known >= 1200, `${known} of ${outputs} outputs are known`);
+    });
+
+    it("finds nothing to say against models that the ONNX checker accepts", () => {
+      for (const kind of KINDS)
+        for (const name of readdirSync(path.join(root, kind))) {
+          const file = path.join(root, kind, name, "model.onnx");
+          if (!existsSync(file)) continue;
+          const { full, findings } = verdictOf(file);
+          assert.ok(full, `${name}: ${findings.map(({ message }) => message).join(" ")}`);
+        }
     });
 
     it("knows every size that follows from small inputs too", () => {

@@ -2,7 +2,7 @@
 import { dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
 import { multiply, unknownDims } from "./dims.ts";
-import { value, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
+import { formatDims, value, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
 
 interface Window {
   readonly kernel: number;
@@ -51,6 +51,7 @@ function windows(c: RuleContext, kernel: readonly Dim[]): Window[] | null {
 
 function slide(c: RuleContext, spatial: readonly Dim[], kernel: readonly Dim[]): readonly Dim[] {
   const sized = kernel.length === spatial.length ? windows(c, kernel) : null;
+  checkLists(c, spatial.length);
   const autoPad = c.text("auto_pad", "NOTSET") || "NOTSET";
   const ceilMode = c.int("ceil_mode", 0) === 1;
   return spatial.map((dim, i) => {
@@ -66,13 +67,47 @@ const kernelOf = (c: RuleContext, weight: number, rank: number): readonly Dim[] 
 /** X [N, C, spatial…], W [M, C/group, kernel…] gives [N, M, spatial'…]. */
 export const convShape = (c: RuleContext, weight = 1): readonly Dim[] | null => {
   const x = c.input(0).shape;
-  if (x === null || x.length < 3) return null;
+  if (x === null) return null;
+  if (x.length < 3) {
+    c.problem(`A convolution needs [N, C, spatial…], and the input is ${formatDims(x)}.`);
+    return null;
+  }
+  const w = c.input(weight).shape;
+  if (w !== null) checkWeight(c, x, w);
   return [
     x[0] ?? null,
     c.input(weight).shape?.[0] ?? null,
     ...slide(c, x.slice(2), kernelOf(c, weight, x.length - 2)),
   ];
 };
+
+function checkWeight(c: RuleContext, x: readonly Dim[], w: readonly Dim[]): void {
+  if (w.length !== x.length) {
+    c.problem(`The input has ${x.length} dimensions, and the weight ${w.length}.`);
+    return;
+  }
+  const channels = multiply(w[1] ?? null, c.int("group", 1));
+  if (typeof channels === "number" && typeof x[1] === "number" && channels !== x[1])
+    c.problem(`The input has ${x[1]} channels, and the weight is for ${channels}.`);
+  const kernel = c.ints("kernel_shape");
+  const differs = kernel?.some((size, i) => typeof w[i + 2] === "number" && w[i + 2] !== size);
+  if (kernel && (differs === true || kernel.length !== x.length - 2))
+    c.problem(`kernel_shape is [${kernel.join(", ")}], and the weight ${formatDims(w)}.`);
+}
+/** The list of an attribute is one number per spatial axis, two for pads. */
+function checkLists(c: RuleContext, rank: number): void {
+  for (const [name, each] of [
+    ["strides", 1],
+    ["dilations", 1],
+    ["pads", 2],
+  ] as const) {
+    const list = c.ints(name);
+    if (list && list.length !== each * rank)
+      c.problem(
+        `"${name}" has ${list.length} numbers, and ${rank} spatial axes need ${each * rank}.`,
+      );
+  }
+}
 
 /** X [N, C, spatial…], W [C, M/group, kernel…] gives [N, M, spatial'…]. */
 const convTranspose: Rule = (c) => {

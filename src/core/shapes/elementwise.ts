@@ -1,8 +1,17 @@
 /** Elementwise operators with NumPy broadcasting, and the arithmetic of small integer tensors. */
 import { dtype, dtypeFromOnnx, elementCount, type Dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
-import { add, broadcastShapes, concrete, divideExactly, multiply } from "./dims.ts";
-import { MAX_DATA, value, type Info, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
+import { add, concrete, divideExactly, multiply } from "./dims.ts";
+import {
+  axisOf,
+  broadcast,
+  MAX_DATA,
+  value,
+  type Info,
+  type Rule,
+  type RuleContext,
+  type RuleTable,
+} from "./rule.ts";
 
 /** Elements of the broadcast result of `f`, or null when any input's elements are not known. */
 export function broadcastData(
@@ -84,7 +93,7 @@ const COMPARISON: Readonly<Record<string, Arithmetic>> = {
 const binaryShape = (c: RuleContext): readonly Dim[] | null =>
   c.opset < 7 && c.node.domain === ""
     ? c.input(0).shape
-    : broadcastShapes([c.input(0).shape, c.input(1).shape]);
+    : broadcast(c, [c.input(0).shape, c.input(1).shape]);
 
 const binary =
   (f: Arithmetic | undefined, result: Dtype | null): Rule =>
@@ -100,7 +109,10 @@ const variadic =
   (f?: (a: number, b: number) => number): Rule =>
   (c) => {
     const inputs = Array.from({ length: c.inputCount }, (_, i) => c.input(i));
-    const shape = broadcastShapes(inputs.map((input) => input.shape));
+    const shape = broadcast(
+      c,
+      inputs.map((input) => input.shape),
+    );
     const data = f
       ? broadcastData(inputs, shape, (elements) =>
           elements.reduce((a, b) =>
@@ -156,12 +168,26 @@ const LEGACY_TYPES: Readonly<Record<string, Dtype>> = {
 
 const where: Rule = (c) => {
   const inputs = [c.input(0), c.input(1), c.input(2)];
-  const shape = broadcastShapes(inputs.map((input) => input.shape));
+  const shape = broadcast(
+    c,
+    inputs.map((input) => input.shape),
+  );
   const data = broadcastData(inputs, shape, ([condition = null, yes = null, no = null]) =>
     typeof condition === "number" ? (condition === 0 ? no : yes) : yes === no ? yes : null,
   );
   return [value(c.input(1).dtype ?? c.input(2).dtype, shape, data)];
 };
+
+/** As the input, along an axis that has to be there. */
+const alongAxis =
+  (op: string): Rule =>
+  (c) => {
+    const { dtype: type, shape } = c.input(0);
+    const fallback = op === "LpNormalization" || c.opset >= 13 ? -1 : 1;
+    if (shape !== null && shape.length > 0 && c.node.attrs["axis"])
+      axisOf(c, shape.length, fallback);
+    return [value(type, shape)];
+  };
 
 const bool = dtype("bool");
 /** Same type and shape as the first input. */
@@ -181,6 +207,9 @@ export const elementwiseRules: RuleTable = {
   ...Object.fromEntries(entries(Object.keys(COMPARISON), (op) => binary(COMPARISON[op], bool))),
   ...Object.fromEntries(
     entries(["BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor"], () => binary(undefined, null)),
+  ),
+  ...Object.fromEntries(
+    entries(["Hardmax", "LogSoftmax", "Softmax", "LpNormalization"], (op) => alongAxis(op)),
   ),
   Min: variadic(Math.min),
   Max: variadic(Math.max),

@@ -2,7 +2,7 @@
 import { dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
 import { concrete, normalizeAxes, normalizeAxis, unknownDims } from "./dims.ts";
-import { listOf, value, type Rule, type RuleTable } from "./rule.ts";
+import { axisOf, listOf, value, type Rule, type RuleTable } from "./rule.ts";
 
 interface SliceAxis {
   readonly from: number;
@@ -69,7 +69,7 @@ const gather: Rule = (c) => {
   const { dtype: type, shape, data } = c.input(0);
   const indices = c.input(1);
   if (shape === null || indices.shape === null) return [value(type, null)];
-  const axis = normalizeAxis(c.int("axis", 0), shape.length);
+  const axis = axisOf(c, shape.length, 0);
   if (axis === null) return [value(type, null)];
   const out = [...shape.slice(0, axis), ...indices.shape, ...shape.slice(axis + 1)];
   const picked =
@@ -94,7 +94,7 @@ const gatherND: Rule = (c) => {
 
 const topK: Rule = (c) => {
   const { dtype: type, shape } = c.input(0);
-  const axis = shape === null ? null : normalizeAxis(c.int("axis", -1), shape.length);
+  const axis = shape === null ? null : axisOf(c, shape.length, -1);
   const k = c.has(1) ? (c.input(1).data?.[0] ?? null) : c.int("k", 0) || null;
   const out =
     shape === null || axis === null ? null : shape.map((dim, i) => (i === axis ? k : dim));

@@ -2,7 +2,14 @@
 import { dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
 import { broadcastShapes } from "./dims.ts";
-import { value, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
+import {
+  broadcast,
+  formatDims,
+  value,
+  type Rule,
+  type RuleContext,
+  type RuleTable,
+} from "./rule.ts";
 
 /** Shape of A·B as numpy.matmul defines it; vectors are promoted and the added axis dropped again. */
 export function matmulShape(
@@ -23,7 +30,26 @@ export function matmulShape(
 
 const matmul =
   (b: number, type: (c: RuleContext) => ReturnType<typeof dtype> | null): Rule =>
-  (c) => [value(type(c), matmulShape(c.input(0).shape, c.input(b).shape))];
+  (c) => {
+    const left = c.input(0).shape;
+    const right = c.input(b).shape;
+    if (left !== null && right !== null) checkProduct(c, left, right);
+    return [value(type(c), matmulShape(left, right))];
+  };
+
+function checkProduct(c: RuleContext, left: readonly Dim[], right: readonly Dim[]): void {
+  if (left.length === 0 || right.length === 0) {
+    c.problem("A scalar has no matrix product.");
+    return;
+  }
+  const inner = left.at(-1);
+  const rows = right.length === 1 ? right[0] : right.at(-2);
+  if (typeof inner === "number" && typeof rows === "number" && inner !== rows)
+    c.problem(
+      `${formatDims(left)} times ${formatDims(right)}: the inner sizes ${inner} and ${rows} differ.`,
+    );
+  broadcast(c, [left.slice(0, -2), right.slice(0, -2)]);
+}
 
 const swapLast = (shape: readonly Dim[] | null): readonly Dim[] | null =>
   shape === null || shape.length < 2
@@ -45,6 +71,13 @@ const gemm =
   (c) => {
     const a = c.input(0).shape;
     const w = c.input(b).shape;
+    const inner = a?.[c.int("transA", 0) === 1 ? 0 : 1];
+    const rows = w?.[c.int("transB", 0) === 1 ? 1 : 0];
+    for (const shape of [a, w])
+      if (shape !== null && shape.length !== 2)
+        c.problem(`Gemm multiplies matrices, and ${formatDims(shape)} is none.`);
+    if (typeof inner === "number" && typeof rows === "number" && inner !== rows)
+      c.problem(`The inner sizes of the product, ${inner} and ${rows}, differ.`);
     return [
       value(c.input(0).dtype, [
         a?.[c.int("transA", 0) === 1 ? 1 : 0] ?? null,

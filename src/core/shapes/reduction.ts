@@ -1,8 +1,8 @@
 /** Reductions over axes. */
 import { dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
-import { multiply, normalizeAxes, normalizeAxis, unknownDims } from "./dims.ts";
-import { value, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
+import { multiply, normalizeAxes, unknownDims } from "./dims.ts";
+import { axisOf, value, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
 
 /** The axes came as input in operator set 18 (13 for ReduceSum); absent means all of them. */
 function reducedShape(c: RuleContext, shape: readonly Dim[]): readonly Dim[] | null {
@@ -12,6 +12,8 @@ function reducedShape(c: RuleContext, shape: readonly Dim[]): readonly Dim[] | n
   const none = (!c.has(1) && attribute === null) || given?.length === 0;
   if (none && c.int("noop_with_empty_axes", 0) === 1) return shape;
   const axes = none ? shape.map((_, i) => i) : normalizeAxes(given, shape.length);
+  if (axes === null && given?.every((axis) => typeof axis === "number") === true)
+    c.problem(`The axes [${given.join(", ")}] are not all within ${shape.length} dimensions.`);
   if (axes === null) return keep ? unknownDims(shape.length) : null;
   return shape.flatMap((dim, i) => (axes.includes(i) ? (keep ? [1] : []) : [dim]));
 }
@@ -36,7 +38,7 @@ const reduce =
 
 const arg: Rule = (c) => {
   const { shape } = c.input(0);
-  const axis = shape === null ? null : normalizeAxis(c.int("axis", 0), shape.length);
+  const axis = shape === null ? null : axisOf(c, shape.length, 0);
   const keep = c.int("keepdims", 1) === 1;
   return [
     value(

@@ -11,6 +11,7 @@ import { layerRules, microsoftLayerRules } from "./layers.ts";
 import { matrixRules, microsoftMatrixRules } from "./matrix.ts";
 import { reductionRules } from "./reduction.ts";
 import { reshapingRules } from "./reshaping.ts";
+import { resizingRules } from "./resizing.ts";
 import type { Rule, RuleTable } from "./rule.ts";
 import { sequenceRules } from "./sequences.ts";
 import { signalRules } from "./signal.ts";
@@ -22,6 +23,7 @@ const standard: RuleTable = {
   ...matrixRules,
   ...attentionRules,
   ...reshapingRules,
+  ...resizingRules,
   ...indexingRules,
   ...constantRules,
   ...reductionRules,

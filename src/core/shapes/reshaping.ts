@@ -2,17 +2,27 @@
 import type { Dim } from "../model.ts";
 import {
   add,
-  broadcastShapes,
   concrete,
   divideExactly,
   multiply,
   normalizeAxes,
-  normalizeAxis,
   product,
   unknownDims,
 } from "./dims.ts";
 import { broadcastData } from "./elementwise.ts";
-import { listOf, MAX_DATA, UNKNOWN, value, type Info, type Rule, type RuleTable } from "./rule.ts";
+import {
+  axisOf,
+  broadcast,
+  formatDims,
+  listOf,
+  MAX_DATA,
+  UNKNOWN,
+  value,
+  type Info,
+  type Rule,
+  type RuleContext,
+  type RuleTable,
+} from "./rule.ts";
 
 const reshape: Rule = (c) => {
   const { dtype: type, shape: from, data } = c.input(0);
@@ -26,10 +36,22 @@ const reshape: Rule = (c) => {
   const dims = target.map((dim, i) => (dim === 0 && copyZero ? (from?.[i] ?? null) : dim));
   const open = dims.flatMap((dim, i) => (dim === -1 || dim === null ? [i] : []));
   const [only] = open;
+  const total = from === null ? null : product(from);
+  if (target.filter((dim) => dim === -1).length > 1)
+    c.problem(`The target ${formatDims(target)} leaves more than one size open.`);
   if (open.length === 1 && only !== undefined && from !== null) {
     const known = product(dims.filter((_, i) => i !== only));
-    dims[only] = divideExactly(product(from), known);
+    dims[only] = divideExactly(total, known);
   }
+  const made = product(dims);
+  const impossible =
+    open.length === 0
+      ? typeof made === "number" && made !== total
+      : open.length === 1 && only !== undefined && target[only] === -1 && dims[only] === null;
+  if (from !== null && typeof total === "number" && total > 0 && impossible)
+    c.problem(
+      `${formatDims(from)} has ${total} elements, which do not fill ${formatDims(target)}.`,
+    );
   return [
     value(
       type,
@@ -43,7 +65,14 @@ const transpose: Rule = (c) => {
   const { dtype: type, shape, data } = c.input(0);
   if (shape === null) return [value(type, null)];
   const axes = c.ints("perm") ?? shape.map((_, i) => shape.length - 1 - i);
-  if (axes.length !== shape.length) return [value(type, null)];
+  if (
+    axes.length !== shape.length ||
+    new Set(axes).size < axes.length ||
+    axes.some((axis) => !(axis in shape))
+  ) {
+    c.problem(`perm is [${axes.join(", ")}], no order of the axes of ${formatDims(shape)}.`);
+    return [value(type, null)];
+  }
   return [
     value(
       type,
@@ -58,6 +87,8 @@ const flatten: Rule = (c) => {
   if (shape === null) return [value(type, unknownDims(2))];
   const axis = c.int("axis", 1);
   const at = axis < 0 ? axis + shape.length : axis;
+  if (at < 0 || at > shape.length)
+    c.problem(`axis is ${axis}, and the input has ${shape.length} dimensions.`);
   return [value(type, [product(shape.slice(0, at)), product(shape.slice(at))])];
 };
 
@@ -66,7 +97,10 @@ const squeeze: Rule = (c) => {
   if (shape === null) return [value(type, null)];
   if (!c.has(1) && c.ints("axes") === null)
     return [value(type, concrete(shape)?.filter((dim) => dim !== 1) ?? null, data)];
-  const axes = normalizeAxes(listOf(c, 1, "axes"), shape.length);
+  const axes = axesOf(c, listOf(c, 1, "axes"), shape.length);
+  const wide = axes?.find((axis) => typeof shape[axis] === "number" && shape[axis] !== 1);
+  if (wide !== undefined)
+    c.problem(`Axis ${wide} of ${formatDims(shape)} is not 1, so it cannot be squeezed out.`);
   return [value(type, axes && shape.filter((_, i) => !axes.includes(i)), data)];
 };
 
@@ -75,7 +109,7 @@ const unsqueeze: Rule = (c) => {
   const list = listOf(c, 1, "axes");
   if (shape === null || list === null) return [value(type, null)];
   const rank = shape.length + list.length;
-  const axes = normalizeAxes(list, rank);
+  const axes = axesOf(c, list, rank);
   if (axes === null) return [value(type, null)];
   let next = 0;
   const out = Array.from({ length: rank }, (_, i): Dim =>
@@ -84,14 +118,31 @@ const unsqueeze: Rule = (c) => {
   return [value(type, out, data)];
 };
 
+/** Axes counted from the front; said where one is outside the rank. */
+function axesOf(c: RuleContext, list: readonly Dim[] | null, rank: number): number[] | null {
+  const axes = normalizeAxes(list, rank);
+  if (axes === null && list?.every((axis) => typeof axis === "number") === true)
+    c.problem(`The axes [${list.join(", ")}] are not all within ${rank} dimensions.`);
+  return axes;
+}
+
 const concat: Rule = (c) => {
   const inputs = Array.from({ length: c.inputCount }, (_, i) => c.input(i));
   const type = inputs.find((input) => input.dtype)?.dtype ?? null;
   const rank = inputs.find((input) => input.shape)?.shape?.length;
-  const axis = rank === undefined ? null : normalizeAxis(c.int("axis", 1), rank);
+  const axis = rank === undefined ? null : axisOf(c, rank, 1);
   if (rank === undefined || axis === null) return [value(type, null)];
+  const ranks = inputs.flatMap((input) => input.shape?.length ?? []);
+  if (ranks.some((one) => one !== rank))
+    c.problem(`The inputs have ${[...new Set(ranks)].join(" and ")} dimensions.`);
   const shape = Array.from({ length: rank }, (_, i): Dim => {
     const sizes = inputs.map((input) => input.shape?.[i] ?? null);
+    const numbers = sizes.filter((size) => typeof size === "number");
+    const other = numbers.find((size) => size !== numbers[0]);
+    if (i !== axis && other !== undefined)
+      c.problem(
+        `The inputs differ on axis ${i}, ${numbers[0]} and ${other}, and are joined on axis ${axis}.`,
+      );
     // Off the axis all sizes are equal, so one known number tells.
     if (i !== axis)
       return sizes.find((d) => typeof d === "number") ?? sizes.find((d) => d !== null) ?? null;
@@ -107,11 +158,16 @@ const concat: Rule = (c) => {
 const split: Rule = (c) => {
   const { dtype: type, shape, data } = c.input(0);
   const count = c.node.outputs.length;
-  const axis = shape === null ? null : normalizeAxis(c.int("axis", 0), shape.length);
+  const axis = shape === null ? null : axisOf(c, shape.length, 0);
   if (shape === null || axis === null) return unknownDims(count).map(() => value(type, null));
   const total = shape[axis] ?? null;
   const explicit = listOf(c, 1, "split");
   const equal = typeof total === "number" ? Math.ceil(total / count) : divideExactly(total, count);
+  const sum = explicit?.reduce(add, 0);
+  if (typeof sum === "number" && typeof total === "number" && sum !== total)
+    c.problem(
+      `The parts [${explicit?.join(", ")}] are ${sum} together, and axis ${axis} is ${total}.`,
+    );
   let start = 0;
   return Array.from({ length: count }, (_, i) => {
     // Equal parts; the last is smaller when they do not fit.
@@ -132,7 +188,7 @@ const expand: Rule = (c) => {
   const target = c.input(1);
   const rank = target.shape?.[0];
   const to = target.data ?? (typeof rank === "number" && rank <= 64 ? unknownDims(rank) : null);
-  const shape = broadcastShapes([input.shape, to]);
+  const shape = broadcast(c, [input.shape, to]);
   return [
     value(
       input.dtype,
@@ -165,101 +221,6 @@ const pad: Rule = (c) => {
   ];
 };
 
-/** floor(size × scale), in the float32 that the scales are stored in. */
-const scaled = (dim: Dim, scale: Dim | undefined): Dim => {
-  if (scale === 1) return dim;
-  if (typeof scale !== "number") return null;
-  if (typeof dim === "number") return Math.floor(Math.fround(dim * scale));
-  return Number.isInteger(scale) ? multiply(dim, scale) : null;
-};
-
-const resize: Rule = (c) => {
-  const { dtype: type, shape } = c.input(0);
-  if (shape === null) return [value(type, null)];
-  // Operator set 10 has (X, scales); 11 and later (X, roi, scales, sizes).
-  const scalesAt = c.opset < 11 ? 1 : 2;
-  const scales = c.input(scalesAt).data;
-  const sizes = c.has(3) ? c.input(3).data : null;
-  const axes = normalizeAxes(c.ints("axes"), shape.length) ?? shape.map((_, i) => i);
-  const policy = c.text("keep_aspect_ratio_policy", "stretch");
-  const ratio = policy === "stretch" ? null : commonScale(policy, shape, axes, sizes);
-  const hasScales = scales !== null && scales.length > 0;
-  return [
-    value(
-      type,
-      shape.map((dim, i) => {
-        const at = axes.indexOf(i);
-        if (at < 0) return dim;
-        if (c.has(3) && policy === "stretch") return sizes?.[at] ?? null;
-        if (c.has(3))
-          return ratio !== null && typeof dim === "number" ? Math.round(ratio * dim) : null;
-        return hasScales ? scaled(dim, scales[at]) : null;
-      }),
-    ),
-  ];
-};
-
-/** One scale for all axes: the smallest or the largest that the sizes ask for. */
-function commonScale(
-  policy: string,
-  shape: readonly Dim[],
-  axes: readonly number[],
-  sizes: readonly Dim[] | null,
-): number | null {
-  const scales = axes.map((axis, i) => {
-    const [from, to] = [shape[axis], sizes?.[i]];
-    return typeof from === "number" && typeof to === "number" ? to / from : NaN;
-  });
-  const scale = policy === "not_larger" ? Math.min(...scales) : Math.max(...scales);
-  return Number.isFinite(scale) ? scale : null;
-}
-
-const upsample: Rule = (c) => {
-  const { dtype: type, shape } = c.input(0);
-  const scales = c.has(1)
-    ? c.input(1).data
-    : (c.floats("scales") ?? [
-        1,
-        1,
-        ...(c.floats("height_scale") ?? []),
-        ...(c.floats("width_scale") ?? []),
-      ]);
-  return [value(type, shape?.map((dim, i) => scaled(dim, scales?.[i])) ?? null)];
-};
-
-/** [N, C, H, W] to [N, C/b², H·b, W·b]. */
-const depthToSpace: Rule = (c) => {
-  const { dtype: type, shape } = c.input(0);
-  const b = c.int("blocksize", 1);
-  if (shape?.length !== 4) return [value(type, null)];
-  const [n = null, channels = null, h = null, w = null] = shape;
-  return [value(type, [n, divideExactly(channels, b * b), multiply(h, b), multiply(w, b)])];
-};
-const spaceToDepth: Rule = (c) => {
-  const { dtype: type, shape } = c.input(0);
-  const b = c.int("blocksize", 1);
-  if (shape?.length !== 4) return [value(type, null)];
-  const [n = null, channels = null, h = null, w = null] = shape;
-  return [value(type, [n, multiply(channels, b * b), divideExactly(h, b), divideExactly(w, b)])];
-};
-
-/** Operator set 1, removed since: border = left, top, right, bottom; `scale` fixes the size instead. */
-const crop: Rule = (c) => {
-  const { dtype: type, shape } = c.input(0);
-  const [left = 0, top = 0, right = 0, bottom = 0] = c.ints("border") ?? [];
-  const fixed = c.ints("scale");
-  if (shape?.length !== 4) return [value(type, null)];
-  const [n = null, channels = null, h = null, w = null] = shape;
-  return [
-    value(type, [
-      n,
-      channels,
-      fixed?.[0] ?? add(h, -top - bottom),
-      fixed?.[1] ?? add(w, -left - right),
-    ]),
-  ];
-};
-
 const firstOr = (info: Info | undefined): Info => info ?? UNKNOWN;
 
 export const reshapingRules: RuleTable = {
@@ -273,11 +234,6 @@ export const reshapingRules: RuleTable = {
   Expand: expand,
   Tile: tile,
   Pad: pad,
-  Resize: resize,
-  Upsample: upsample,
-  DepthToSpace: depthToSpace,
-  SpaceToDepth: spaceToDepth,
-  Crop: crop,
   // (inputs in (x, scale, zero point) triples after the output's scale and zero point)
   QLinearConcat: (c) => {
     const parts = Array.from({ length: Math.floor((c.inputCount - 2) / 3) }, (_, i) => i * 3 + 2);

@@ -1,7 +1,7 @@
 /** What a shape rule sees of a node, and what it answers. Rules are pure and total: unknown is null. */
 import { elementCount, type Dtype } from "../../shared/dtype.ts";
 import type { Dim, ElementType, GraphNode, Tensor, Value } from "../model.ts";
-import { concrete } from "./dims.ts";
+import { broadcastShapes, concrete, normalizeAxis } from "./dims.ts";
 
 /** What is known of one value. */
 export interface Info {
@@ -91,6 +91,40 @@ export function infoOfType(type: ElementType): Info {
     return holding(type.type, type.element ? infoOfType(type.element) : UNKNOWN);
   return { dtype: type.dtype, shape: type.shape, data: null };
 }
+
+/** `axis` counted from the front; null, and said, when it is outside the rank. */
+export function axisOf(
+  c: RuleContext,
+  rank: number,
+  fallback: number,
+  name = "axis",
+): number | null {
+  const axis = c.int(name, fallback);
+  const at = normalizeAxis(axis, rank);
+  if (at === null)
+    c.problem(`The attribute "${name}" is ${axis}, and the input has ${rank} dimensions.`);
+  return at;
+}
+
+/** The shape that all broadcast to; said where two sizes rule that out. */
+export function broadcast(
+  c: RuleContext,
+  shapes: readonly (readonly Dim[] | null)[],
+): readonly Dim[] | null {
+  const known = shapes.filter((shape) => shape !== null);
+  const rank = Math.max(0, ...known.map((shape) => shape.length));
+  for (let back = 1; back <= rank; back++) {
+    const sizes = known.map((shape) => shape.at(-back)).filter((dim) => typeof dim === "number");
+    const wide = sizes.filter((size) => size !== 1);
+    const other = wide.find((size) => size !== wide[0]);
+    if (other === undefined) continue;
+    const all = known.map((shape) => formatDims(shape)).join(" and ");
+    c.problem(`The shapes ${all} do not broadcast: ${wide[0]} and ${other} differ.`);
+  }
+  return broadcastShapes(shapes);
+}
+export const formatDims = (shape: readonly Dim[]): string =>
+  `[${shape.map((dim) => dim ?? "?").join(", ")}]`;
 
 /** The integer list a node takes as input `index` or, in older operator sets, as attribute. */
 export function listOf(c: RuleContext, index: number, attr: string): readonly Dim[] | null {

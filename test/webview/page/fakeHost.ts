@@ -204,6 +204,10 @@ const handlers: Handlers<WebviewApi> = {
     await answerTo("summary", p);
     return fake.summary(p.doc);
   },
+  validate: async (p) => {
+    await answerTo("validate", p);
+    return fake.validation(scenario === "invalid");
+  },
   tensors: async (p) => {
     await answerTo("tensors", p);
     if (scenario === "huge") {

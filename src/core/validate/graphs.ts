@@ -1,0 +1,215 @@
+/** Names and order: every value is made once, before it is used. */
+import {
+  graphKey,
+  nodeLabel,
+  type Graph,
+  type GraphNode,
+  type GraphPath,
+  type Model,
+} from "../model.ts";
+import { topologicalOrder } from "../topology.ts";
+import { nearest } from "../../shared/failure.ts";
+import { atNode, inGraph, type Report } from "./finding.ts";
+
+/** The graphs looked at: those of the model, or those of one function. */
+export interface Scope {
+  readonly model: Model;
+  readonly graphs: Model["graphs"];
+  readonly opsets: Model["opsets"];
+  readonly inFunction: string | null;
+  /** Names of initializers that a Model does not show: sparse ones, and those of unknown types. */
+  readonly hidden: (path: GraphPath) => readonly string[];
+}
+
+/** Checks one graph and the bodies inside it. @param outer names that the graphs around it have so far */
+export function checkGraph(
+  scope: Scope,
+  graph: Graph,
+  outer: ReadonlySet<string>,
+  report: Report,
+): void {
+  const { model, inFunction } = scope;
+  const own = new Set<string>();
+  const place = (name: string): ReturnType<typeof inGraph> => inGraph(graph, inFunction, name);
+  const isFree = (name: string): boolean => !own.has(name) && !outer.has(name);
+  for (const name of graph.inputs) {
+    if (own.has(name))
+      report(
+        "error",
+        "duplicate-name",
+        place(name),
+        `The graph input "${name}" is listed twice.`,
+        "Remove one of them, or give each a name of its own.",
+      );
+    own.add(name);
+  }
+  const isMain = graph.path.length === 0 && inFunction === null;
+  for (const [name] of graph.tensors) {
+    if (isMain && model.irVersion > 0 && model.irVersion < 4 && !graph.inputs.includes(name))
+      report(
+        "error",
+        "initializer-not-input",
+        place(name),
+        `The initializer "${name}" is no graph input, which IR version ${model.irVersion} asks for.`,
+        `List it as a graph input too, or raise the IR version to 4 or later.`,
+      );
+    own.add(name);
+  }
+  for (const name of scope.hidden(graph.path)) own.add(name);
+  const makers = new Map<string, GraphNode>();
+  for (const node of graph.nodes)
+    for (const name of node.outputs) if (name !== "" && !makers.has(name)) makers.set(name, node);
+
+  for (const node of graph.nodes) {
+    for (const name of node.inputs)
+      if (name !== "" && isFree(name)) reportMissing(scope, graph, node, name, makers, own, report);
+    for (const attr of Object.values(node.attrs)) {
+      const body = attr.kind === "graph" ? scope.graphs.get(graphKey(attr.path)) : undefined;
+      if (body && body.path.length > graph.path.length)
+        checkGraph(scope, body, new Set([...outer, ...own]), report);
+    }
+    for (const name of node.outputs) {
+      if (name === "") continue;
+      if (!isFree(name)) {
+        const maker = makers.get(name);
+        const what =
+          maker && maker !== node && own.has(name)
+            ? `node "${nodeLabel(graph.path, maker)}" makes a value of that name`
+            : maker && own.has(name) && !graph.tensors.has(name) && !graph.inputs.includes(name)
+              ? "the node makes it twice"
+              : graph.tensors.has(name)
+                ? "it is an initializer"
+                : graph.inputs.includes(name)
+                  ? "it is a graph input"
+                  : "a graph around this one has a value of that name";
+        report(
+          "error",
+          "duplicate-name",
+          atNode(graph.path, inFunction, node, name),
+          `The output "${name}" is not new: ${what}.`,
+          "Give the output, and what uses it, a name that nothing else in the model has.",
+        );
+      }
+      own.add(name);
+    }
+  }
+  checkOutputs(scope, graph, own, outer, report);
+}
+
+function reportMissing(
+  scope: Scope,
+  graph: Graph,
+  node: GraphNode,
+  name: string,
+  makers: ReadonlyMap<string, GraphNode>,
+  own: ReadonlySet<string>,
+  report: Report,
+): void {
+  const place = atNode(graph.path, scope.inFunction, node, name);
+  const maker = makers.get(name);
+  if (!maker) {
+    const near = nearest(name, [...own].slice(0, 2000));
+    report(
+      "error",
+      "missing-input",
+      place,
+      `Nothing makes the input "${name}": no node, initializer or graph input has that name.`,
+      near === null
+        ? "Add an initializer or a graph input of that name, or connect the node to a value there is."
+        : `Did you mean "${near}"? Otherwise add an initializer or a graph input of that name.`,
+    );
+    return;
+  }
+  if (maker === node)
+    report(
+      "error",
+      "cycle",
+      place,
+      `The node uses its own output "${name}".`,
+      "Connect the input to what comes before; what repeats belongs in the body of a Loop or Scan.",
+    );
+  else if (isOnCycle(scope, graph))
+    report(
+      "error",
+      "cycle",
+      place,
+      `The input "${name}" depends on this node's own output: the nodes form a cycle.`,
+      "Cut the cycle; what repeats belongs in the body of a Loop or Scan.",
+    );
+  else
+    report(
+      "error",
+      "not-sorted",
+      place,
+      `The input "${name}" is made only later, by node "${nodeLabel(graph.path, maker)}".`,
+      "List the nodes in topological order.",
+    );
+}
+
+const cyclic = new WeakMap<Graph, boolean>();
+function isOnCycle(scope: Scope, graph: Graph): boolean {
+  const known = cyclic.get(graph);
+  if (known !== undefined) return known;
+  let found = false;
+  try {
+    topologicalOrder({ ...scope.model, graphs: scope.graphs }, graph);
+  } catch {
+    found = true;
+  }
+  cyclic.set(graph, found);
+  return found;
+}
+
+function checkOutputs(
+  scope: Scope,
+  graph: Graph,
+  own: ReadonlySet<string>,
+  outer: ReadonlySet<string>,
+  report: Report,
+): void {
+  const { inFunction, model } = scope;
+  const listed = new Set<string>();
+  for (const name of graph.outputs) {
+    if (listed.has(name))
+      report(
+        "warning",
+        "duplicate-output",
+        inGraph(graph, inFunction, name),
+        `The graph output "${name}" is listed twice.`,
+        "Remove one of them.",
+      );
+    listed.add(name);
+    if (!own.has(name) && !(graph.path.length > 0 && outer.has(name)))
+      report(
+        "error",
+        "output-not-made",
+        inGraph(graph, inFunction, name),
+        `Nothing makes the graph output "${name}".`,
+        "Remove it from the outputs, or give a node's output that name.",
+      );
+  }
+  if (inFunction !== null || model.format !== "onnx") return;
+  const used = usedIn(scope);
+  for (const name of graph.tensors.keys())
+    if (!used.has(name))
+      report(
+        "warning",
+        "unused-initializer",
+        inGraph(graph, inFunction, name),
+        `Nothing uses the initializer "${name}".`,
+        "Remove it; graph.clean does.",
+      );
+}
+
+const usedNames = new WeakMap<Model["graphs"], ReadonlySet<string>>();
+function usedIn({ graphs }: Scope): ReadonlySet<string> {
+  let used = usedNames.get(graphs);
+  if (used) return used;
+  const names = new Set<string>();
+  for (const graph of graphs.values()) {
+    for (const name of graph.outputs) names.add(name);
+    for (const node of graph.nodes) for (const name of node.inputs) names.add(name);
+  }
+  usedNames.set(graphs, (used = names));
+  return used;
+}

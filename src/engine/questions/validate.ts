@@ -1,0 +1,46 @@
+/** A document against the ONNX specification: every finding with its place and what would be right. */
+import { graphKey } from "../../core/model.ts";
+import { validateModel, type Finding } from "../../core/validate/index.ts";
+import { hiddenNames, messageFindings } from "../../formats/index.ts";
+import type { FindingView, Params, Queries, Validation } from "../../shared/protocol.ts";
+import type { Task } from "../../shared/task.ts";
+import type { EngineEnv } from "../env.ts";
+import { clip, fitting } from "./answer.ts";
+
+/** A name of any length may stand in a file. */
+const MAX_CHARS = 1000;
+const ORDER: readonly FindingView["severity"][] = ["error", "type", "warning"];
+
+export async function validate(
+  { doc }: Params<Queries, "validate">,
+  env: EngineEnv,
+  task: Task,
+): Promise<Validation> {
+  const { model } = await env.open(doc, task);
+  const found = [
+    ...messageFindings(model),
+    ...validateModel(model, (path) => hiddenNames(model, path)),
+  ];
+  const count = (severity: FindingView["severity"]): number =>
+    found.filter((finding) => finding.severity === severity).length;
+  const counts = { error: count("error"), type: count("type"), warning: count("warning") };
+  const sorted = ORDER.flatMap((severity) => found.filter((one) => one.severity === severity));
+  return {
+    valid: counts.error + counts.type === 0,
+    counts,
+    findings: fitting(sorted.map(findingView)),
+  };
+}
+
+const findingView = ({ code, severity, place, message, fix }: Finding): FindingView => ({
+  code,
+  severity,
+  graph: graphKey(place.graph),
+  inFunction: place.inFunction,
+  node: place.node,
+  label: place.label,
+  op: place.op,
+  value: place.value,
+  message: clip(message, MAX_CHARS),
+  fix: clip(fix, MAX_CHARS),
+});
