@@ -15,6 +15,7 @@ import type { Task } from "../shared/task.ts";
 import { hashInBackground, type BackgroundHash } from "./backgroundHash.ts";
 import type { EngineEnv } from "./env.ts";
 import { withMetadata } from "./environment.ts";
+import { codeOf } from "./files.ts";
 import { stageCopy, stageModel, type Staged, type StageOptions } from "./save.ts";
 import { stageShards } from "./saveShards.ts";
 import type { LateText } from "./saveWrite.ts";
@@ -216,7 +217,12 @@ function keepBase(scratch: Scratch, base: Model, basePath: string): string {
     try {
       linkSync(file, target);
     } catch {
-      copyFileSync(file, target);
+      try {
+        copyFileSync(file, target);
+      } catch (error) {
+        releaseKept(scratch, path.join(folder, path.basename(basePath)));
+        throw engineErrors.notKept(file, folder, codeOf(error));
+      }
     }
   };
   keep(realpathSync(basePath), path.basename(basePath));

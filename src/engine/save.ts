@@ -2,15 +2,16 @@
  * Saving: a model is written beside its target first, can be loaded and checked there, and takes
  * its place by a rename. Killed at any moment, the old file is there, whole.
  */
-import { chmodSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, realpathSync, rmSync } from "node:fs";
 import path from "node:path";
 import type { Model } from "../core/model.ts";
-import { encodeModel, type EncodedFile } from "../formats/index.ts";
+import { encodeModel, type DataFile, type EncodedFile } from "../formats/index.ts";
 import { withoutExtension } from "../shared/modelPath.ts";
 import type { Task } from "../shared/task.ts";
 import { closeFile } from "./files.ts";
 import { commit, type Saved } from "./saveCommit.ts";
-import { dataNameOf, freeDataName, HASH_DIGITS, sameContent } from "./saveContent.ts";
+import { dataNameOf, HASH_DIGITS, sameContent } from "./saveContent.ts";
+import { fateOf, stageData, type PlannedData } from "./saveData.ts";
 import { makeStagingFolder, recipeName, sweepLitter } from "./saveLitter.ts";
 import { checkSpace, checkTarget, type StageOptions, type Target } from "./saveTarget.ts";
 import { placeOf, writePieces, type LateText } from "./saveWrite.ts";
@@ -47,28 +48,31 @@ export async function stageModel(
 ): Promise<Staged> {
   const target = checkTarget(model, to, options);
   const stem = path.basename(withoutExtension(target.file));
-  const encode = (dataName: string): EncodedFile[] =>
+  const encode = (dataName: (file: DataFile) => string): EncodedFile[] =>
     encodeModel(model, { externalData: options.externalData, dataName });
-  const planned = encode(dataNameOf(stem, "0".repeat(HASH_DIGITS)));
+  const planned = encode(
+    ({ index, kept }) =>
+      kept?.location ?? dataNameOf(stem, String(index).padStart(HASH_DIGITS, "0")),
+  );
+  const data: PlannedData[] = [];
+  for (const file of planned)
+    if (file.role === "external")
+      data.push({ ...file, fate: await fateOf(file, target.folder, task) });
   const sizeBytes = planned.reduce((sum, file) => sum + file.sizeBytes, 0);
-  checkSpace(target.folder, sizeBytes);
+  const there = data.filter(({ fate }) => fate === "there");
+  checkSpace(
+    target.folder,
+    there.reduce((sum, file) => sum - file.sizeBytes, sizeBytes),
+  );
   return stageFiles(
     target,
     options,
     sizeBytes,
     async (folder, onBytes) => {
-      const external = planned.find((file) => file.role === "external");
-      let files = planned;
       const names: string[] = [];
-      if (external) {
-        const file = path.join(folder, "data");
-        const write = { hash: true, onBytes };
-        const { sha256 } = await writePieces(file, external.pieces, write, task);
-        const name = await freeDataName(target.folder, stem, sha256 ?? "", task);
-        renameSync(file, path.join(folder, name));
-        names.push(name);
-        files = encode(name);
-      }
+      for (const file of data)
+        names.push(await stageData(file, { folder, target, stem }, onBytes, task));
+      const files = encode(({ index }) => names[index] ?? "");
       const pieces = files.find((file) => file.role === "model")?.pieces ?? [];
       const file = path.join(folder, path.basename(target.file));
       const at = late && placeOf(pieces, late.placeholder);

@@ -9,8 +9,24 @@ export interface EncodeOptions {
    * `always`: everything of 1 KiB and more. `never`: one file. Only for ONNX.
    */
   readonly externalData: ExternalData;
-  /** Name of the external data file, as the model will refer to it. */
-  readonly dataName: string;
+  /**
+   * Name of the external data file, as the model will refer to it; a function where a model may have
+   * several (`auto` keeps the files that it has).
+   */
+  readonly dataName: string | ((file: DataFile) => string);
+}
+
+/** An external data file that is about to be named. */
+export interface DataFile {
+  /** Counted from 0 within one model. */
+  readonly index: number;
+  /** The file it is a copy of, where none of its tensors changed. */
+  readonly kept: KeptFile | null;
+}
+export interface KeptFile {
+  readonly path: string;
+  /** As the model referred to it. */
+  readonly location: string;
 }
 
 export interface EncodedFile {
@@ -19,4 +35,6 @@ export interface EncodedFile {
   readonly name: string | null;
   readonly sizeBytes: number;
   readonly pieces: readonly Piece[];
+  /** Of external data: the file it is a copy of, where none of its tensors changed. */
+  readonly kept?: KeptFile | null;
 }

@@ -12,7 +12,7 @@ import { refuseForeign } from "./sniff.ts";
 
 export type { ByteSource, Piece, SiblingFiles } from "./byteSource.ts";
 export { hiddenNames, messageFindings } from "./onnxCheck.ts";
-export type { EncodedFile, EncodeOptions, ExternalData } from "./encoding.ts";
+export type { DataFile, EncodedFile, EncodeOptions, ExternalData } from "./encoding.ts";
 export { encodeIndex, planShards, type PlannedShard } from "./shardsWrite.ts";
 export { tensorsModel } from "./safetensors.ts";
 export { shardsOrigin } from "./shardsRead.ts";

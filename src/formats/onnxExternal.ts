@@ -1,20 +1,24 @@
-/** Which tensors of a model go to its external data file, and where in it they lie. */
+/** Which tensors of a model go to external data files, and where in them they lie. */
 import type { Model, Tensor } from "../core/model.ts";
 import type { Piece } from "./byteSource.ts";
-import type { EncodedFile, ExternalData } from "./encoding.ts";
+import type { EncodedFile, EncodeOptions, ExternalData, KeptFile } from "./encoding.ts";
 import { originOf } from "./onnxOrigin.ts";
 
 /** As the ONNX tools do: smaller ones cost more in bookkeeping than they save. */
 const MIN_EXTERNAL_BYTES = 1024;
 
 export interface Placement {
+  /** Name of the data file. */
+  readonly name: string;
   readonly offset: number;
   readonly length: number;
+  /** It lies where it lay, in a file of which nothing changed. */
+  readonly isKept: boolean;
 }
 export interface ExternalPlan {
   readonly places: ReadonlyMap<Tensor, Placement>;
-  /** Null when nothing is external. */
-  readonly file: EncodedFile | null;
+  /** Empty when nothing is external. */
+  readonly files: readonly EncodedFile[];
 }
 
 /**
@@ -24,23 +28,139 @@ export interface ExternalPlan {
 const alignmentOf = (sizeBytes: number): number =>
   sizeBytes >= 1024 * 1024 ? 65536 : sizeBytes >= 16 * 1024 ? 4096 : 64;
 
-export function planExternal(model: Model, mode: ExternalData, dataName: string): ExternalPlan {
+/** The tensors of one data file to be. */
+interface Group {
+  /** The file they are in now; null for those that are new, or in several. */
+  readonly home: KeptFile | null;
+  readonly tensors: Tensor[];
+}
+
+/**
+ * `auto` keeps the files a model has: a file none of whose tensors changed stays as it is, byte for
+ * byte, and the tensors of any other are written anew in their order. New tensors go to the first
+ * file that is written anyway, else to one of their own.
+ */
+export function planExternal(
+  model: Model,
+  mode: ExternalData,
+  dataName: EncodeOptions["dataName"],
+): ExternalPlan {
   const places = new Map<Tensor, Placement>();
-  if (mode === "never") return { places, file: null };
-  const wasExternal = (tensor: Tensor): boolean =>
-    originOf(tensor, "onnx tensor")?.external === true;
+  const files: EncodedFile[] = [];
+  if (mode === "never") return { places, files };
+  const sizes = new Map(model.files.map((file) => [file.path, file.sizeBytes]));
+  for (const group of groupsOf(externalTensors(model, mode), mode, sizes)) {
+    const kept = group.home && isWhole(group, sizes) ? group.home : null;
+    const index = files.length;
+    const name = typeof dataName === "string" ? dataName : dataName({ index, kept });
+    const laid = kept ? layAsBefore(group, kept, sizes) : layAnew(group);
+    for (const [tensor, place] of laid.places)
+      places.set(tensor, { ...place, name, isKept: kept !== null });
+    files.push({ role: "external", name, sizeBytes: laid.sizeBytes, pieces: laid.pieces, kept });
+  }
+  return { places, files };
+}
+
+function externalTensors(model: Model, mode: ExternalData): Tensor[] {
   const candidates = candidatesOf(model);
   const usesExternal = candidates.some(({ tensor }) => wasExternal(tensor));
-  const pieces: Piece[] = [];
-  /** Tensors that share bytes go on sharing them. */
-  const shared = new Map<string, Placement>();
-  let end = 0;
+  const out = new Set<Tensor>();
   for (const { tensor, isInitializer } of candidates) {
     if (tensor.dtype.kind === "string" || tensor.sizeBytes === 0) continue;
     const isLarge = isInitializer && tensor.sizeBytes >= MIN_EXTERNAL_BYTES;
     const isNew = originOf(tensor, "onnx tensor") === null;
-    const goes = wasExternal(tensor) || (isLarge && (mode === "always" || (usesExternal && isNew)));
-    if (!goes || places.has(tensor)) continue;
+    if (wasExternal(tensor) || (isLarge && (mode === "always" || (usesExternal && isNew))))
+      out.add(tensor);
+  }
+  return [...out];
+}
+
+const wasExternal = (tensor: Tensor): boolean => originOf(tensor, "onnx tensor")?.external === true;
+
+/** Where a tensor's bytes were read from; null for embedded and new ones. */
+function homeOf(tensor: Tensor): KeptFile | null {
+  const origin = originOf(tensor, "onnx tensor");
+  if (!origin?.external || origin.at instanceof Uint8Array) return null;
+  const entry = origin.message.externalData.find(({ key }) => key === "location");
+  return { path: origin.at.file, location: entry?.value ?? "" };
+}
+
+function groupsOf(
+  tensors: readonly Tensor[],
+  mode: ExternalData,
+  sizes: ReadonlyMap<string, number>,
+): Group[] {
+  if (mode === "always") return tensors.length === 0 ? [] : [{ home: null, tensors: [...tensors] }];
+  const byFile = new Map<string, Group>();
+  const fresh: Tensor[] = [];
+  for (const tensor of tensors) {
+    const home = homeOf(tensor);
+    if (!home) {
+      fresh.push(tensor);
+      continue;
+    }
+    const group = byFile.get(home.path) ?? { home, tensors: [] };
+    group.tensors.push(tensor);
+    byFile.set(home.path, group);
+  }
+  const groups = [...byFile.values()];
+  for (const { tensors: some } of groups) some.sort((a, b) => startOf(a) - startOf(b));
+  const changed = groups.find((group) => !isWhole(group, sizes));
+  if (changed) changed.tensors.push(...fresh);
+  else if (fresh.length > 0) groups.push({ home: null, tensors: fresh });
+  return groups;
+}
+
+const startOf = (tensor: Tensor): number => {
+  const at = originOf(tensor, "onnx tensor")?.at;
+  return at === undefined || at instanceof Uint8Array ? 0 : at.offset;
+};
+
+/** Alignment leaves holes of less than this; a larger one was a tensor that is gone. */
+const MAX_HOLE_BYTES = 65536;
+
+/** All of the file's tensors are still what they were, and none is missing. */
+function isWhole({ home, tensors }: Group, sizes: ReadonlyMap<string, number>): boolean {
+  let end = 0;
+  for (const tensor of tensors) {
+    const { at } = tensor;
+    if (at instanceof Uint8Array || at.file !== home?.path || !isUntouched(tensor)) return false;
+    if (at.offset - end >= MAX_HOLE_BYTES) return false;
+    end = Math.max(end, at.offset + at.length);
+  }
+  return home !== null && (sizes.get(home.path) ?? Infinity) - end < MAX_HOLE_BYTES;
+}
+const isUntouched = (tensor: Tensor): boolean => originOf(tensor, "onnx tensor")?.at === tensor.at;
+
+interface Laid {
+  readonly places: ReadonlyMap<Tensor, { readonly offset: number; readonly length: number }>;
+  readonly sizeBytes: number;
+  readonly pieces: readonly Piece[];
+}
+
+function layAsBefore(
+  { tensors }: Group,
+  { path }: KeptFile,
+  sizes: ReadonlyMap<string, number>,
+): Laid {
+  const sizeBytes = sizes.get(path) ?? 0;
+  const places = tensors.map(
+    (tensor) => [tensor, { offset: startOf(tensor), length: tensor.at.length }] as const,
+  );
+  return {
+    places: new Map(places),
+    sizeBytes,
+    pieces: [{ file: path, offset: 0, length: sizeBytes }],
+  };
+}
+
+function layAnew({ tensors }: Group): Laid {
+  const places = new Map<Tensor, { offset: number; length: number }>();
+  const pieces: Piece[] = [];
+  /** Tensors that share bytes go on sharing them. */
+  const shared = new Map<string, { offset: number; length: number }>();
+  let end = 0;
+  for (const tensor of tensors) {
     const { at } = tensor;
     const key = at instanceof Uint8Array ? null : `${at.offset} ${at.length} ${at.file}`;
     const known = key === null ? undefined : shared.get(key);
@@ -57,9 +177,7 @@ export function planExternal(model: Model, mode: ExternalData, dataName: string)
     places.set(tensor, place);
     if (key !== null) shared.set(key, place);
   }
-  const file: EncodedFile | null =
-    places.size === 0 ? null : { role: "external", name: dataName, sizeBytes: end, pieces };
-  return { places, file };
+  return { places, sizeBytes: end, pieces };
 }
 
 /** Constants in nodes stay in the model unless they were external: not every runtime looks there. */

@@ -28,10 +28,10 @@ const HERE = 0;
 /** External data first, the model last, as they have to be written. @throws FormatError when the model passes 2 GiB and must not use external data. */
 export function encodeOnnx(model: Model, options: EncodeOptions): EncodedFile[] {
   let plan = planExternal(model, options.externalData, options.dataName);
-  let pieces = encodeWith(model, plan, options.dataName);
+  let pieces = encodeWith(model, plan);
   if (pieces.sizeBytes > MAX_FILE_BYTES && options.externalData === "auto") {
     plan = planExternal(model, "always", options.dataName);
-    pieces = encodeWith(model, plan, options.dataName);
+    pieces = encodeWith(model, plan);
   }
   if (pieces.sizeBytes > MAX_FILE_BYTES)
     throw formatErrors.tooLarge(
@@ -41,17 +41,16 @@ export function encodeOnnx(model: Model, options: EncodeOptions): EncodedFile[] 
       MAX_FILE_BYTES,
       "No ONNX reader takes a larger one; let the weights go to external data.",
     );
-  return [...(plan.file ? [plan.file] : []), { role: "model", name: null, ...pieces }];
+  return [...plan.files, { role: "model", name: null, ...pieces }];
 }
 
-function encodeWith(model: Model, plan: ExternalPlan, dataName: string): Pieces {
+function encodeWith(model: Model, plan: ExternalPlan): Pieces {
   const origin = originOf(model, "onnx model");
   const payloads: Payload[] = [];
   const irVersion = neededIrVersion(model);
   const writer: GraphWriter = {
     model,
     places: plan.places,
-    dataName,
     markerOf: (payload) => markerBytes({ reading: HERE, index: payloads.push(payload) - 1 }),
     // From IR 4 on, an initializer that is also an input could be overridden by the caller, so that
     // runtimes no longer treat it as a constant; before, being an input was the rule.

@@ -34,7 +34,6 @@ export interface GraphWriter {
   readonly model: Model;
   /** Where external tensors lie; all others are embedded. */
   readonly places: ReadonlyMap<Tensor, Placement>;
-  readonly dataName: string;
   /** Stands for a payload in a message. */
   markerOf(payload: Payload): Uint8Array;
   readonly dropInitializerInputs: boolean;
@@ -194,10 +193,13 @@ function writeTensor(writer: GraphWriter, tensor: Tensor, name: string): TensorP
     const entry = (key: string, value: string) =>
       create(StringStringEntryProtoSchema, { key, value });
     message.dataLocation = EXTERNAL;
+    // A checksum, say, still holds where the file is what it was.
+    const others = place.isKept ? (before?.externalData ?? []) : [];
     message.externalData = [
-      entry("location", writer.dataName),
+      entry("location", place.name),
       entry("offset", String(place.offset)),
       entry("length", String(place.length)),
+      ...others.filter(({ key }) => !["location", "offset", "length"].includes(key)),
     ];
   } else if (dtype.kind === "string") {
     if (at instanceof Uint8Array) message.stringData = stringsOf(at);

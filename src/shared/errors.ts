@@ -284,6 +284,12 @@ export const engineErrors = {
       folder,
       "Free some space or choose another output folder.",
     ),
+  notKept: (path: string, folder: string, reason: string): EngineError =>
+    engine(
+      `The present ${path} cannot be kept for undo in ${folder} (${reason}).`,
+      path,
+      "Free some space there, or save under another name.",
+    ),
   outputIsInput: (path: string): EngineError =>
     engine(
       `The output ${path} is the input.`,
