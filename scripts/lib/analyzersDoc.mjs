@@ -1,5 +1,5 @@
 /** docs/analyzers.md: what can be found out about a model, from the analyzers' metadata. */
-import { existsSync, readFileSync } from "node:fs";
+import { section } from "./entryDoc.mjs";
 
 export async function generate({ analyzers, load }) {
   const { paramRange } = await load("src/cli/paramRange.ts");
@@ -9,55 +9,17 @@ export async function generate({ analyzers, load }) {
     "",
     "What Lathe can find out about a model without changing it. `lathe analyze MODEL` runs those that need no data; `--with ID,…` chooses, `--data DATA` gives samples.",
     "",
-    ...analyzers.flatMap((entry) => section(entry, paramRange)),
+    ...analyzers.flatMap((entry) => {
+      const facts = [
+        ["formats", entry.formats.join(", ")],
+        ["data", entry.data],
+        ["takes", entry.cost],
+        ["rows of techniques.md", entry.covers.join(", ")],
+      ];
+      const data = entry.data === "none" ? "" : " --data dataset.json";
+      const command = `lathe analyze model.${entry.formats[0] ?? "onnx"} --with ${entry.id}${data}`;
+      return section(entry, { folder: "analyzers", facts, command, paramRange });
+    }),
   ].join("\n");
   return { "docs/analyzers.md": `${text}\n` };
-}
-
-const cell = (text) => String(text).replaceAll("|", "\\|").replaceAll("<", "&lt;");
-const line = (cells) => `| ${cells.map(cell).join(" | ")} |`;
-const header = (titles) => [line(titles), line(titles.map(() => "---"))];
-
-function section(entry, paramRange) {
-  const facts = [
-    ["formats", entry.formats.join(", ")],
-    ["data", entry.data],
-    ["takes", entry.cost],
-    ...(entry.covers.length > 0 ? [["rows of techniques.md", entry.covers.join(", ")]] : []),
-    ...(entry.papers.length > 0 ? [["papers", entry.papers.join("; ")]] : []),
-  ];
-  const params = Object.entries(entry.params);
-  return [
-    `## ${entry.id}`,
-    "",
-    `**${entry.title}.**`,
-    "",
-    ...(headerOf(entry.id) ?? [entry.summary, ""]),
-    ...header(["", ""]),
-    ...facts.map(line),
-    "",
-    ...(params.length === 0
-      ? ["It has no parameters.", ""]
-      : [
-          ...header(["parameter", "default", "accepts", "meaning"]),
-          ...params.map(([key, param]) =>
-            line([`\`${key}\``, String(param.default), paramRange(param), param.help]),
-          ),
-          "",
-        ]),
-    "```sh",
-    `lathe analyze model.${entry.formats[0] ?? "onnx"} --with ${entry.id}${entry.data === "none" ? "" : " --data dataset.json"}`,
-    "```",
-    "",
-  ];
-}
-
-/** The comment at the head of the analyzer's file. */
-function headerOf(id) {
-  const file = `src/analyzers/${id.replace(".", "/")}.ts`;
-  if (!existsSync(file)) return null;
-  const [, comment] = /^\/\*\*([\s\S]*?)\*\//.exec(readFileSync(file, "utf8")) ?? [];
-  if (comment === undefined) return null;
-  const lines = comment.split("\n").map((text) => text.replace(/^\s*\* ?/, "").trimEnd());
-  return [...lines.join("\n").trim().split("\n"), ""];
 }

@@ -1,5 +1,6 @@
 /** docs/techniques.md: what can be applied, and the true state of every technique that is known. */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { header, line, section } from "./entryDoc.mjs";
 
 export async function generate({ catalog, analyzers, load }) {
   const { techniqueStates } = await load("src/shared/techniques.ts");
@@ -12,7 +13,7 @@ export async function generate({ catalog, analyzers, load }) {
     "",
     "What Lathe can apply now, then every technique it knows of with its state.",
     "",
-    ...catalog.flatMap((entry) => section(entry, paramRange)),
+    ...catalog.flatMap((entry) => technique(entry, paramRange)),
     "## All techniques",
     "",
     ...summary(states),
@@ -21,57 +22,18 @@ export async function generate({ catalog, analyzers, load }) {
   return { "docs/techniques.md": `${text}\n` };
 }
 
-const cell = (text) => String(text).replaceAll("|", "\\|").replaceAll("<", "&lt;");
-const line = (cells) => `| ${cells.map(cell).join(" | ")} |`;
-const header = (titles) => [line(titles), line(titles.map(() => "---"))];
-
-function section(entry, paramRange) {
+function technique(entry, paramRange) {
   const facts = [
     ["formats", entry.formats.join(", ")],
     ["operators", entry.ops === "any" ? "any" : entry.ops.join(", ")],
     ["data", entry.data],
     ["takes", entry.cost],
     ["outputs", entry.exact ? "the same but for rounding" : "change"],
-    ...(entry.covers.length > 0 ? [["rows below", entry.covers.join(", ")]] : []),
-    ...(entry.papers.length > 0 ? [["papers", entry.papers.join("; ")]] : []),
+    ["rows below", entry.covers.join(", ")],
   ];
-  const params = Object.entries(entry.params);
-  return [
-    `## ${entry.id}`,
-    "",
-    `**${entry.title}.**`,
-    "",
-    // Its first sentence is the summary.
-    ...(headerOf(entry.id) ?? [entry.summary, ""]),
-    ...entry.warnings.map((warning) => `- Note: ${warning}`),
-    ...(entry.warnings.length > 0 ? [""] : []),
-    ...header(["", ""]),
-    ...facts.map(line),
-    "",
-    ...(params.length === 0
-      ? ["It has no parameters.", ""]
-      : [
-          ...header(["parameter", "default", "accepts", "meaning"]),
-          ...params.map(([key, param]) =>
-            line([`\`${key}\``, String(param.default), paramRange(param), param.help]),
-          ),
-          "",
-        ]),
-    "```sh",
-    `lathe apply model.${entry.formats[0] ?? "onnx"} -t ${entry.id} -o model.${entry.suffix}.${entry.formats[0] ?? "onnx"}`,
-    "```",
-    "",
-  ];
-}
-
-/** The comment at the head of the technique's file: what it does to a weight, when, what it refuses. */
-function headerOf(id) {
-  const file = `src/transforms/${id.replace(".", "/")}.ts`;
-  if (!existsSync(file)) return null;
-  const [, comment] = /^\/\*\*([\s\S]*?)\*\//.exec(readFileSync(file, "utf8")) ?? [];
-  if (comment === undefined) return null;
-  const lines = comment.split("\n").map((text) => text.replace(/^\s*\* ?/, "").trimEnd());
-  return [...lines.join("\n").trim().split("\n"), ""];
+  const format = entry.formats[0] ?? "onnx";
+  const command = `lathe apply model.${format} -t ${entry.id} -o model.${entry.suffix}.${format}`;
+  return section(entry, { folder: "transforms", facts, command, paramRange });
 }
 
 function summary(states) {

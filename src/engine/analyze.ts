@@ -85,7 +85,7 @@ export interface AnalyzeScene {
 }
 
 export async function runAnalyzer(
-  { env, scratch, toolVersion, threads }: JobTools,
+  { env, scratch, build, threads }: JobTools,
   analyzer: Analyzer,
   scene: AnalyzeScene,
   task: Task,
@@ -97,7 +97,7 @@ export async function runAnalyzer(
   const key = reportKey({
     state: state.key,
     analyzer: meta.id,
-    version: `${meta.version}/${toolVersion}`,
+    version: `${meta.version}/${build}`,
     params,
     data: data === null ? null : dataIdentity(data),
     limit,

@@ -36,7 +36,8 @@ export interface Computing {
 export interface EnvironmentOptions {
   readonly scratch: Scratch;
   readonly kernels: Kernels;
-  readonly toolVersion: string;
+  /** Identity of the code that computes: what another build stored is never answered. */
+  readonly build: string;
   /** Null in the ask child: it replays from the cache only. */
   readonly computing: Computing | null;
 }
@@ -74,7 +75,7 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
     let state: { model: Model; changes: readonly Change[] } = { model: base, changes: [] };
     for (const [i, entry] of doc.recipe.entries()) {
       const { meta } = findTransform(entry.transform);
-      const version = `${meta.version}/${options.toolVersion}`;
+      const version = `${meta.version}/${options.build}`;
       const data = meta.data === "none" ? undefined : doc.data;
       const keys = { base: baseOwn, before: key };
       key = entryKey(key, entry, version, data === undefined ? null : dataIdentity(data));
@@ -252,7 +253,7 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
     return path.join(folder, name);
   }
 
-  const store = openStore(scratch, () => new Date());
+  const store = openStore(scratch, options.build, () => new Date());
   const tools = { kernels, readF32, readBytes, store, withScratchFolder };
   return { kernels, open, fileFor, withScratchFolder, readBytes, readF32, analysisPlace };
 }

@@ -26,6 +26,8 @@ export interface JobTools {
   readonly env: EngineEnv;
   readonly scratch: Scratch;
   readonly toolVersion: string;
+  /** As in `EnvironmentOptions`. */
+  readonly build: string;
   /** To compute with; 0 is all cores. */
   readonly threads: number;
   /** How a file is hashed; by a thread of this child when absent. */

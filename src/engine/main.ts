@@ -2,7 +2,8 @@
  * Entry of both children. `ask` answers questions and never loads onnxruntime; `job` does one long
  * piece of work and may be ended at any moment.
  */
-import { realpathSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readFileSync, realpathSync } from "node:fs";
 import path from "node:path";
 import type { EngineApi, Jobs, Queries } from "../shared/protocol.ts";
 import type { Task } from "../shared/task.ts";
@@ -53,17 +54,18 @@ function main(): void {
   process.on("SIGINT", () => {});
   process.on("disconnect", () => process.exit(0));
   const scratch = openScratch(config.scratchDir);
+  const build = buildOf(config.version);
   if (config.sweeps) sweepScratch(scratch, config.scratchLimitBytes, Date.now());
   const env = createEnvironment({
     scratch,
     kernels: loadKernels(),
-    toolVersion: config.version,
+    build,
     computing:
       config.role === "job"
         ? createComputing(config.threads, config.memoryBudgetBytes ?? undefined)
         : null,
   });
-  const tools = { env, scratch, toolVersion: config.version, threads: config.threads };
+  const tools = { env, scratch, toolVersion: config.version, build, threads: config.threads };
   const expected = expectedHash();
   const queries: Handlers<Queries> = {
     summary: (p, task) => summary(p, env, task),
@@ -123,6 +125,12 @@ function main(): void {
     ...jobs,
   };
   serve<EngineApi>(parentPort(), api, () => performance.now());
+}
+
+/** The version and the bytes of this bundle: they change with any code that results depend on. Takes 2 ms. */
+function buildOf(version: string): string {
+  const bundle = readFileSync(process.argv[1] ?? "");
+  return `${version}+${createHash("sha256").update(bundle).digest("hex").slice(0, 16)}`;
 }
 
 async function filesFor(

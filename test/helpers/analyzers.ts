@@ -148,10 +148,10 @@ function toolsIn(folder: string): JobTools {
   const env = createEnvironment({
     scratch,
     kernels: loadKernels(),
-    toolVersion: "test",
+    build: "test",
     computing: createComputing(1),
   });
-  return { env, scratch, toolVersion: "test", threads: 1 };
+  return { env, scratch, toolVersion: "test", build: "test", threads: 1 };
 }
 
 async function ask(

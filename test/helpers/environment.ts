@@ -12,14 +12,14 @@ export const testEnvironment = (folder: string): EngineEnv =>
   createEnvironment({
     scratch: openScratch(`${folder}/scratch`),
     kernels: loadKernels(),
-    toolVersion: "test",
+    build: "test",
     computing: createComputing(1),
   });
 
 /** What jobs are given. */
 export function testTools(folder: string): JobTools {
   const scratch = openScratch(`${folder}/scratch`);
-  return { env: testEnvironment(folder), scratch, toolVersion: "test", threads: 1 };
+  return { env: testEnvironment(folder), scratch, toolVersion: "test", build: "test", threads: 1 };
 }
 
 export const docOf = (path: string, ...recipe: Entry[]): Doc => ({

@@ -171,7 +171,7 @@ const environment = (scratch: Scratch): EngineEnv =>
   createEnvironment({
     scratch,
     kernels: loadKernels(),
-    toolVersion: "test",
+    build: "test",
     computing: createComputing(1),
   });
 

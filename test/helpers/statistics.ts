@@ -75,7 +75,7 @@ export function measuring(t: TestContext, scene: Scene, folder: string = tempFol
         current: () => models.current,
       },
       keys: { base: null, before: null, ...scene.keys, current: null },
-      store: openStore(scratch, () => new Date()),
+      store: openStore(scratch, "test", () => new Date()),
       withScratchFolder: (use) => {
         runs++;
         return use(mkdtempSync(path.join(folder, "scratch-")));

@@ -95,7 +95,7 @@ async function applied(
     const env = createEnvironment({
       scratch: openScratch(folder),
       kernels: loadKernels(),
-      toolVersion: "test",
+      build: "test",
       computing: createComputing(1),
     });
     const base = (of: string): Doc["base"] => ({ path: of, fingerprint: fingerprint(of) });

@@ -10,9 +10,6 @@ import type { Need, Sampled, State } from "../../core/statistics.ts";
 import { keyOf } from "../changeCache.ts";
 import { touch, type Scratch } from "../scratch.ts";
 
-/** Raised when a statistic of the same need would come out otherwise. */
-const VERSION = 1;
-
 /** Identity of the states of the model; null for one that changes while it is worked on. */
 export type StateKeys = Readonly<Record<State, string | null>>;
 
@@ -27,15 +24,17 @@ export function storeKey(need: Need, states: StateKeys, data: string, seed: numb
   const against = need.against && states[need.against.of];
   if (model === null || against === null) return null;
   const sides = need.against ? [need.at, model, need.against.at, against] : [need.at, model];
-  return keyOf(["statistic", VERSION, data, seed, need.stat, need.rows ?? null, sides]);
+  return keyOf(["statistic", data, seed, need.stat, need.rows ?? null, sides]);
 }
 
 type Field = number | { readonly type: "f32" | "f64"; readonly at: number; readonly count: number };
 const ALIGN = 8;
 const aligned = (size: number): number => Math.ceil(size / ALIGN) * ALIGN;
 
-export function openStore(scratch: Scratch, now: () => Date): StatisticsStore {
-  const fileOf = (key: string): string => path.join(scratch.statistics, `${key}.stat`);
+/** @param build identity of the code: what another one stored is not found */
+export function openStore(scratch: Scratch, build: string, now: () => Date): StatisticsStore {
+  const nameOf = (key: string): string => keyOf([key, build]);
+  const fileOf = (key: string): string => path.join(scratch.statistics, `${nameOf(key)}.stat`);
   return {
     load(key) {
       try {
@@ -47,7 +46,7 @@ export function openStore(scratch: Scratch, now: () => Date): StatisticsStore {
       }
     },
     save(key, answer) {
-      const temporary = path.join(scratch.statistics, `${key}.${randomUUID()}.tmp`);
+      const temporary = path.join(scratch.statistics, `${nameOf(key)}.${randomUUID()}.tmp`);
       try {
         writeFileSync(temporary, encode(answer));
         renameSync(temporary, fileOf(key));
