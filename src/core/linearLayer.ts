@@ -2,7 +2,7 @@
  * Layers that are linear in their input, seen alike: which element of the stored weight belongs to
  * which input and output channel, whatever the operator, its groups and its transposition.
  */
-import { floatAttr, intAttr } from "./linear.ts";
+import { floatAttr, intAttr } from "./attributes.ts";
 import {
   graphKey,
   isOverridable,

@@ -30,7 +30,8 @@ import { findRecurrent, recurrentBytes, writeRecurrent, type Recurrent } from ".
 import { recurrentMoments, type RecurrentMoments } from "./lib/recurrentMoments.ts";
 import { betaOf } from "./lib/storage.ts";
 import { putValues, readMatrix, tableBytes, writeTable } from "./lib/tables.ts";
-import { findWeights, sourceOf, type Site, type Weight } from "./lib/weights.ts";
+import { sourceOf } from "../../core/weightSource.ts";
+import { findWeights, type Site, type Weight } from "./lib/weights.ts";
 
 type Work =
   | { readonly kind: "product"; readonly weight: Weight; readonly sites: readonly Site[] }

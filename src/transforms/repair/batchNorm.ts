@@ -10,7 +10,7 @@
  *
  * Li et al. 2020, section 3.2 (arXiv:2007.02491); Sun et al. 2019 (arXiv:1901.08541).
  */
-import { floatAttr } from "../../core/linear.ts";
+import { floatAttr } from "../../core/attributes.ts";
 import { MAIN } from "../../core/model.ts";
 import type { Unit } from "../../core/plan.ts";
 import { defineTransform } from "../../core/plugin.ts";

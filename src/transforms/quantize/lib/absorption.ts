@@ -5,7 +5,7 @@
  * BatchNormalization; here they are measured, since it is folded by then.
  */
 import type { WorkContext } from "../../../core/context.ts";
-import { intAttr } from "../../../core/linear.ts";
+import { intAttr } from "../../../core/attributes.ts";
 import { nodeKey, nodeLabel, type GraphNode } from "../../../core/model.ts";
 import { valueAt, type Need, type Place } from "../../../core/statistics.ts";
 import type { Skip } from "../../../shared/report.ts";

@@ -12,7 +12,7 @@ import { valueAt } from "../../../core/statistics.ts";
 import { dtype } from "../../../shared/dtype.ts";
 import { standard } from "./nodes.ts";
 import { putValues } from "./tables.ts";
-import { floatAttr } from "./weights.ts";
+import { floatAttr } from "../../../core/attributes.ts";
 
 /** `keep` refuses; `exact` gives each channel limits of its own; `relax` drops limits that the data never reaches. */
 export type ClipMode = "keep" | "exact" | "relax";

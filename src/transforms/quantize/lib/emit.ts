@@ -10,7 +10,7 @@ import type { Layer, LayerWeight } from "./layer.ts";
 import { renewed, standard } from "./nodes.ts";
 import { codesOf, gridOf, type ActivationFormat, type Grid, type ValueRange } from "./ranges.ts";
 import { putValues, readMatrix, writeTable } from "./tables.ts";
-import { floatAttr } from "./weights.ts";
+import { floatAttr } from "../../../core/attributes.ts";
 
 export interface EmitFormat {
   readonly activations: ActivationFormat;

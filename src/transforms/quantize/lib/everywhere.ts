@@ -17,7 +17,7 @@ import { formatShape } from "../../../shared/format.ts";
 import type { Skip } from "../../../shared/report.ts";
 import { activationAfter, bare, type Layer } from "./layer.ts";
 import { SHARING } from "./layers.ts";
-import { weightLike, sourceOf } from "./weights.ts";
+import { weightLike, sourceOf } from "../../../core/weightSource.ts";
 
 /** Besides those of `SHARING`: the codes that come out are some of those that go in. */
 const MOVING: ReadonlySet<string> = new Set([

@@ -2,7 +2,8 @@
 import { MAIN, type GraphNode, type Model, type Tensor } from "../../../core/model.ts";
 import type { ScopeIndex } from "../../../core/scope.ts";
 import { dtype, elementCount } from "../../../shared/dtype.ts";
-import { intAttr, type Source } from "./weights.ts";
+import { intAttr } from "../../../core/attributes.ts";
+import { type WeightSource } from "../../../core/weightSource.ts";
 
 export interface Layer {
   /** `share` moves values at one scale, `join` is a Concat whose inputs keep theirs, `op` is any other operator. */
@@ -34,7 +35,7 @@ export interface Layer {
   readonly weight: LayerWeight | null;
 }
 export interface LayerWeight {
-  readonly source: Source;
+  readonly source: WeightSource;
   /** The tensor is used with rows and columns swapped against what the operator multiplies with. */
   readonly transposed: boolean;
   /** Output channels' axis in the operator's layout. */

@@ -14,15 +14,9 @@ import { elementCount } from "../../../shared/dtype.ts";
 import type { Skip } from "../../../shared/report.ts";
 import { glue, settled, withGlue } from "./glue.ts";
 import { activationAfter, bare, isAffine, isVector, onlyUse, type Layer } from "./layer.ts";
-import {
-  floatAttr,
-  intAttr,
-  isTable,
-  QUANTIZED_OPS,
-  sourceOf,
-  weightLike,
-  type Source,
-} from "./weights.ts";
+import { floatAttr, intAttr } from "../../../core/attributes.ts";
+import { sourceOf, weightLike, type WeightSource } from "../../../core/weightSource.ts";
+import { isTable, QUANTIZED_OPS } from "./weights.ts";
 
 /** Layers in the order of the file, and why other weights stay float. */
 export function findLayers(model: Model): {
@@ -178,7 +172,7 @@ function convolution(
   model: Model,
   scope: ScopeIndex,
   node: GraphNode,
-  source: Source,
+  source: WeightSource,
 ): Layer | string {
   const bias = node.inputs[2] ?? "";
   const channels = source.tensor.shape[0] ?? 1;
@@ -208,7 +202,7 @@ function convolution(
   };
 }
 
-function gemm(scope: ScopeIndex, node: GraphNode, source: Source): Layer | string {
+function gemm(scope: ScopeIndex, node: GraphNode, source: WeightSource): Layer | string {
   if (intAttr(node, "transA") === 1) return "transA = 1 has no integer form";
   const [alpha, beta] = [floatAttr(node, "alpha") ?? 1, floatAttr(node, "beta") ?? 1];
   const bias = node.inputs[2] ?? "";

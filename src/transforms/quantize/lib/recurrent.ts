@@ -11,12 +11,13 @@ import { quantizeChannels, type ChannelCodes } from "./channels.ts";
 import { renewed } from "./nodes.ts";
 import type { RecurrentMoments } from "./recurrentMoments.ts";
 import { putValues, swapped } from "./tables.ts";
-import { intAttr, sourceOf, weightLike, type Source } from "./weights.ts";
+import { intAttr } from "../../../core/attributes.ts";
+import { sourceOf, weightLike, type WeightSource } from "../../../core/weightSource.ts";
 
 export interface Recurrent {
   readonly sites: readonly { readonly path: GraphPath; readonly node: GraphNode }[];
   /** [dirs, 4·hidden, input] and [dirs, 4·hidden, hidden]. */
-  readonly weights: readonly [Source, Source];
+  readonly weights: readonly [WeightSource, WeightSource];
 }
 
 /** LSTMs by the pair of weights they use, in all graphs; refusals carry the label of their node. */
@@ -45,7 +46,7 @@ export function findRecurrent(model: Model): {
   return { layers: [...found.values()], skipped };
 }
 
-function refusal(node: GraphNode, sources: readonly (Source | null)[]): string | null {
+function refusal(node: GraphNode, sources: readonly (WeightSource | null)[]): string | null {
   if ((intAttr(node, "layout") ?? 0) !== 0)
     return "layout = 1 has no quantized form in onnxruntime";
   for (const source of sources) {

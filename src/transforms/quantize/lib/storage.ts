@@ -5,7 +5,8 @@ import { scopeOf } from "../../../core/scope.ts";
 import type { NewAttribute, NewNode } from "../../../core/step.ts";
 import type { BlockFormat, BlockOutput, Kernels } from "../../../shared/kernels.ts";
 import { dequantizeParts, matrixSize, nbitsParts, tableParts, type Part } from "./blocks.ts";
-import { floatAttr, type Site, type Weight } from "./weights.ts";
+import { floatAttr } from "../../../core/attributes.ts";
+import { type Site, type Weight } from "./weights.ts";
 
 export interface StorageParams {
   readonly bits: number;

@@ -5,7 +5,7 @@ import type { Transaction } from "../../../core/plugin.ts";
 import { dtype, elementCount, type DtypeName } from "../../../shared/dtype.ts";
 import { quantizeChannels } from "./channels.ts";
 import { int, renewed, standard } from "./nodes.ts";
-import type { Source } from "./weights.ts";
+import type { WeightSource } from "../../../core/weightSource.ts";
 
 /** A copy of the tensor's values, rows and columns swapped where it is used so. */
 export async function readMatrix(
@@ -58,7 +58,7 @@ export async function writeTable(
   ctx: WorkContext,
   path: GraphPath,
   node: GraphNode,
-  source: Source,
+  source: WeightSource,
 ): Promise<void> {
   const { shape, values } = await readMatrix(ctx, source.tensor, source.transposed);
   const rows = shape[0] ?? 1;
