@@ -42,7 +42,7 @@ export function neededIrVersion(model: Model): number {
   const origin = originOf(model, "onnx model");
   const opset = model.opsets.get("") ?? 0;
   let needed = model.irVersion;
-  if (!origin || origin.opsets.get("") !== opset)
+  if (!origin || (origin.opsets.get("") ?? 0) !== opset)
     needed = Math.max(needed, irVersionOfOpset(opset));
   for (const graph of model.graphs.values()) {
     const graphOrigin = originOf(graph, "onnx graph");
