@@ -29,7 +29,8 @@ import { int, standard } from "./lib/nodes.ts";
 import { findRecurrent, recurrentBytes, writeRecurrent, type Recurrent } from "./lib/recurrent.ts";
 import { recurrentMoments, type RecurrentMoments } from "./lib/recurrentMoments.ts";
 import { betaOf } from "./lib/storage.ts";
-import { putValues, readMatrix, tableBytes, writeTable } from "./lib/tables.ts";
+import { isFinite } from "./lib/rows.ts";
+import { putCodes, putValues, readMatrix, tableBytes, writeTable } from "./lib/tables.ts";
 import { sourceOf } from "../../core/weightSource.ts";
 import { findWeights, type Site, type Weight } from "./lib/weights.ts";
 
@@ -130,8 +131,7 @@ export default defineTransform({
     }
     const [tensor] = unit.tensors;
     if (!tensor) return undefined;
-    const values = await ctx.readF32(tensor);
-    if (!values.every(Number.isFinite))
+    if (!(await isFinite(ctx, tensor)))
       return { name, reason: `its weight "${tensor.name}" has NaN or infinite values` };
     if (work.kind === "table") {
       const source = sourceOf(scopeOf(tx.model), work.site.path, work.site.node.inputs[0] ?? "");
@@ -289,7 +289,7 @@ async function writeProduct(
   );
   await ctx.checkpoint();
   const name = tx.uniqueName(home, `${weight.name}_q`);
-  await putValues(tx, ctx, home, { name, type: "int8", shape }, Float32Array.from(codes));
+  await putCodes(tx, home, { name, shape }, codes);
   const scaleNames = new Map<number, string>();
   for (const alpha of scaleSets(sites)) {
     const scaleName = tx.uniqueName(home, `${name}_s`);

@@ -40,6 +40,7 @@ import {
   type Grid,
   type ValueRange,
 } from "./lib/ranges.ts";
+import { isFinite } from "./lib/rows.ts";
 
 const params = {
   target: choice({
@@ -304,9 +305,7 @@ async function badWeight(
 ): Promise<string | null> {
   const sources = layer.constants.flatMap((name) => scope.constant(MAIN, name)?.tensor ?? []);
   for (const tensor of [...(layer.weight ? [layer.weight.source.tensor] : []), ...sources]) {
-    const values = await ctx.readF32(tensor);
-    await ctx.checkpoint();
-    if (!values.every(Number.isFinite))
+    if (!(await isFinite(ctx, tensor)))
       return `its ${layer.weight ? "weight" : "constant"} "${tensor.name}" has NaN or infinite values`;
   }
   return null;

@@ -5,7 +5,12 @@ import type { Transaction } from "../../../core/plugin.ts";
 import { dtype, elementCount, type DtypeName } from "../../../shared/dtype.ts";
 import { quantizeChannels } from "./channels.ts";
 import { int, renewed, standard } from "./nodes.ts";
+<<<<<<< HEAD
 import type { WeightSource } from "../../../core/weightSource.ts";
+=======
+import { rowsOf } from "./rows.ts";
+import type { Source } from "./weights.ts";
+>>>>>>> e6f8214 (Embedding tables of any size become 8 bit row by row)
 
 /** A copy of the tensor's values, rows and columns swapped where it is used so. */
 export async function readMatrix(
@@ -46,8 +51,22 @@ export async function putValues(
   await tx.putTensor(path, { name, dtype: dt, shape }, ctx.kernels.fromF32(dt, values));
 }
 
+/** Codes as they are. */
+export async function putCodes(
+  tx: Transaction,
+  path: GraphPath,
+  { name, shape }: { readonly name: string; readonly shape: readonly number[] },
+  codes: Int8Array,
+): Promise<void> {
+  await tx.putTensor(path, { name, dtype: dtype("int8"), shape }, bytesOf(codes));
+}
+const bytesOf = (codes: Int8Array): Uint8Array =>
+  new Uint8Array(codes.buffer, codes.byteOffset, codes.byteLength);
+
 /** Bytes that `writeTable` stores for a table of so many rows and columns. */
 export const tableBytes = (rows: number, columns: number): number => rows * columns + 4 * rows;
+
+const ROWS = { bits: 8, perChannel: true, reduceRange: false } as const;
 
 /**
  * Stores a Gather's table as int8 with one scale per row. Codes are looked up first and scaled then:
@@ -60,14 +79,28 @@ export async function writeTable(
   node: GraphNode,
   source: WeightSource,
 ): Promise<void> {
-  const { shape, values } = await readMatrix(ctx, source.tensor, source.transposed);
-  const rows = shape[0] ?? 1;
-  const layout = { outer: 1, channels: rows, inner: elementCount(shape) / rows };
-  const format = { bits: 8, perChannel: true, reduceRange: false } as const;
-  const { codes, scales } = quantizeChannels(values, layout, format, () => 0);
+  const { tensor, transposed } = source;
   const at = source.graph.path;
   const name = tx.uniqueName(at, `${source.name}_q`);
-  await putValues(tx, ctx, at, { name, type: "int8", shape }, Float32Array.from(codes));
+  const shape = transposed ? [...tensor.shape].reverse() : tensor.shape;
+  const rows = shape[0] ?? 1;
+  const inner = elementCount(shape) / rows;
+  const scales = new Float32Array(rows);
+  const quantize = (values: Float32Array, from: number, to: number): Int8Array => {
+    const layout = { outer: 1, channels: to - from, inner };
+    const out = quantizeChannels(values, layout, ROWS, () => 0);
+    scales.set(out.scales, from);
+    return out.codes;
+  };
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    for await (const { from, to, values } of rowsOf(ctx, tensor))
+      yield bytesOf(quantize(values, from, to));
+  }
+  // The rows of a table that is used turned are its columns, which no piece holds whole.
+  if (transposed) {
+    const { values } = await readMatrix(ctx, tensor, true);
+    await putCodes(tx, at, { name, shape }, quantize(values, 0, rows));
+  } else await tx.putTensor(at, { name, dtype: dtype("int8"), shape }, pieces());
   const scaleName = tx.uniqueName(at, `${name}_s`);
   await putValues(tx, ctx, at, { name: scaleName, type: "float32", shape: [rows, 1] }, scales);
   const indices = node.inputs[1] ?? "";
