@@ -169,5 +169,10 @@ function writeFailure(file: string, needBytes: number, error: unknown): EngineEr
   const code = codeOf(error);
   return code === "ENOSPC" || code === "EDQUOT"
     ? engineErrors.diskFull(folder, needBytes, freeBytes(folder) ?? 0)
-    : engineErrors.notWritable(folder, code);
+    : engineErrors.notWritable(folder, REASONS[code] ?? code);
 }
+
+/** Where the code alone would not tell what to do. */
+const REASONS: Readonly<Record<string, string>> = {
+  EFBIG: "EFBIG: a limit on the size of files",
+};

@@ -5,12 +5,8 @@ import type { Transaction } from "../../../core/plugin.ts";
 import { dtype, elementCount, type DtypeName } from "../../../shared/dtype.ts";
 import { quantizeChannels } from "./channels.ts";
 import { int, renewed, standard } from "./nodes.ts";
-<<<<<<< HEAD
 import type { WeightSource } from "../../../core/weightSource.ts";
-=======
 import { rowsOf } from "./rows.ts";
-import type { Source } from "./weights.ts";
->>>>>>> e6f8214 (Embedding tables of any size become 8 bit row by row)
 
 /** A copy of the tensor's values, rows and columns swapped where it is used so. */
 export async function readMatrix(
