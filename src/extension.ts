@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { createClient } from "./client/index.ts";
 import { registerCommands } from "./providers/commands.ts";
 import { dataMemory } from "./providers/dataMemory.ts";
+import { createDiagnostics } from "./providers/diagnostics.ts";
 import { createEngineHost } from "./providers/engine.ts";
 import { INSPECTOR_VIEW, InspectorProvider } from "./providers/inspector.ts";
 import { ModelEditorProvider, VIEW_TYPES } from "./providers/modelEditor.ts";
@@ -25,6 +26,7 @@ export function activate(context: vscode.ExtensionContext): void {
   });
   const status = createJobStatus();
   const memory = dataMemory(context.workspaceState);
+  const diagnostics = createDiagnostics(engine, log);
   const inspector = new InspectorProvider(context.extensionUri);
   const editor: ModelEditorProvider = new ModelEditorProvider({
     engine,
@@ -32,6 +34,8 @@ export function activate(context: vscode.ExtensionContext): void {
     context,
     memory,
     withStatus: (document, title, work) => status.run(document, title, work),
+    diagnose: (document) => diagnostics.follow(document),
+    diagnoseFailure: (document) => diagnostics.failed(document),
     onActive: (open) => {
       if (open) inspector.follow(editor.pageOptions(open));
       else if (editor.all.length === 0) inspector.follow(null);
@@ -44,6 +48,7 @@ export function activate(context: vscode.ExtensionContext): void {
   context.subscriptions.push(
     log,
     engine,
+    diagnostics,
     ...VIEW_TYPES.map((type) =>
       vscode.window.registerCustomEditorProvider(type, editor, {
         supportsMultipleEditorsPerDocument: true,

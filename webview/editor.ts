@@ -208,7 +208,11 @@ class Editor extends LitElement {
       case "summary":
         return html`<lathe-summary .state=${state} .active=${active}></lathe-summary>`;
       case "graph":
-        return html`<lathe-graph .state=${state} .active=${active}></lathe-graph>`;
+        return html`<lathe-graph
+          .state=${state}
+          .active=${active}
+          .goTarget=${this.#goTo}
+        ></lathe-graph>`;
       case "tensors":
         return html`<lathe-tensors
           .state=${state}

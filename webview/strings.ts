@@ -78,6 +78,21 @@ export const strings = {
     largest: "Largest tensors",
     allTensors: "All tensors",
   },
+  findings: {
+    title: "Checked against the ONNX specification",
+    severities: { error: "error", type: "type error", warning: "warning" },
+    counts: (counts: { error: number; type: number; warning: number }): string => {
+      const parts = [
+        ...(counts.error > 0 ? [plural(counts.error, "error")] : []),
+        ...(counts.type > 0 ? [plural(counts.type, "type error")] : []),
+        ...(counts.warning > 0 ? [plural(counts.warning, "warning")] : []),
+      ].join(", ");
+      return counts.error + counts.type > 0
+        ? `Not a valid model: ${parts}.`
+        : `A valid model, with ${parts}.`;
+    },
+    inFunction: (name: string): string => `in function ${name}`,
+  },
   graph: {
     label: (title: string, nodes: number): string =>
       `Graph of ${title}, ${plural(nodes, "node")}. Arrow keys move, Enter opens, slash searches.`,

@@ -39,6 +39,9 @@ export interface ModelEditorOptions {
   ) => Promise<T>;
   /** A document was activated, changed or closed; null: none is active. */
   readonly onActive: (open: OpenDocument | null) => void;
+  /** Keeps the findings about a document in the Problems panel for as long as it is open. */
+  readonly diagnose: (document: ModelDocument) => Disposable;
+  readonly diagnoseFailure: (document: FailedDocument) => void;
   /** A page selected something: show it in the inspector. */
   readonly onSelect: (open: OpenDocument) => boolean;
 }
@@ -113,8 +116,11 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
       copy?.dispose();
       log.error(String(error));
       // A backup must not be given up because its file cannot be read at the moment.
-      if (error instanceof LatheError && !(error instanceof Cancelled) && backupId === undefined)
-        return new FailedDocument(uri, error);
+      if (error instanceof LatheError && !(error instanceof Cancelled) && backupId === undefined) {
+        const failed = new FailedDocument(uri, error);
+        this.#options.diagnoseFailure(failed);
+        return failed;
+      }
       throw asEditorError(error);
     }
   }
@@ -336,6 +342,7 @@ export class ModelEditorProvider implements vscode.CustomEditorProvider<AnyDocum
       }),
       document.onEdit((edit) => this.#edits.fire({ document, ...edit })),
       document.onDispose(() => this.#closed(open)),
+      this.#options.diagnose(document),
     );
     if (document.readOnly === null) open.disposables.push(this.#watch(open));
     const note = restoreNote(document);

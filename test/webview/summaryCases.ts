@@ -19,6 +19,34 @@ export const summaryCases: Cases = {
     assert.equal(await page.getByText("Nothing yet: this is the file").count(), 1);
   },
 
+  "what is wrong with a model is listed with its place, which shows the node in the graph": async (
+    lab,
+  ) => {
+    const page = await lab.open({ scenario: "invalid" });
+    const findings = page.getByTestId("findings");
+    await findings.getByText("Not a valid model: 1 error, 1 type error, 1 warning.").waitFor();
+    await findings.getByText(/Did you mean "encoder/).waitFor();
+    await findings.getByRole("button", { name: "/encoder/layer.3/attention/MatMul" }).click();
+    await until("the graph reveals the node", async () =>
+      (await calls(page)).some(
+        ({ method, params }) =>
+          method === "graph" &&
+          (params as { reveal: string | null }).reveal ===
+            "/encoder/layer.3/attention/MatMul_output_0",
+      ),
+    );
+    assert.equal(await tab(page, "Graph").getAttribute("aria-selected"), "true");
+  },
+
+  "a valid model has no list of findings": async (lab) => {
+    const page = await lab.open();
+    await page.getByTestId("facts").waitFor();
+    await until("the model is validated", async () =>
+      (await calls(page)).some(({ method }) => method === "validate"),
+    );
+    assert.equal(await page.getByTestId("findings").count(), 0);
+  },
+
   "what was done is listed with the size before and after, and can be taken back": async (lab) => {
     const page = await lab.open({ scenario: "changed" });
     const recipe = page.getByTestId("recipe");
@@ -39,7 +67,9 @@ export const summaryCases: Cases = {
     await failure.getByText("ended unexpectedly during summary").waitFor();
     await page.getByRole("button", { name: "Retry" }).click();
     await page.getByTestId("facts").waitFor();
-    assert.equal(await failure.count(), 0);
+    await failure.getByText("ended unexpectedly during validate").waitFor();
+    await page.getByRole("button", { name: "Retry" }).click();
+    await until("no failure is left", async () => (await failure.count()) === 0);
   },
 
   "the tabs are reached and changed by keyboard": async (lab) => {

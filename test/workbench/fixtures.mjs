@@ -32,7 +32,7 @@ const BASIC = {
     "outside.onnx",
     "themes.onnx",
   ],
-  [imageModel]: ["cnn.onnx"],
+  [imageModel]: ["cnn.onnx", "invalid.onnx"],
   [tokenModel.replace(/onnx$/, "safetensors")]: ["weights.safetensors"],
 };
 
@@ -62,11 +62,22 @@ export function makeWorkspace(folder, { withData = false } = {}) {
     for (const name of ["dataset.json", "calib_x.npy", "eval_x.npy", "eval_y.npy"])
       copyFileSync(path.join(root, "examples/images", name), path.join(folder, "data", name));
   }
+  if (!withData) misspell(path.join(folder, "invalid.onnx"), operator("Relu"), operator("Rela"));
   writeFileSync(path.join(folder, "broken.onnx"), '{"this": "is JSON"}\n');
   const git = (...args) => execFileSync("git", args, { cwd: folder, stdio: "ignore" });
   git("init", "-q");
   git("add", ".");
   git("-c", "user.name=t", "-c", "user.email=t@t", "commit", "-q", "-m", "models");
+}
+
+/** A node's operator as it stands in a file: field 4, with its length. */
+const operator = (name) => `"${String.fromCharCode(name.length)}${name}`;
+
+/** Writes the first `word` of a file otherwise: an operator that is none, say. */
+function misspell(file, word, other) {
+  const bytes = readFileSync(file);
+  bytes.write(other, bytes.indexOf(word));
+  writeFileSync(file, bytes);
 }
 
 export const sizeOf = (file) => statSync(file).size;

@@ -6,10 +6,11 @@ import { openWindow } from "./driver.mjs";
 import { fileFlows } from "./fileFlows.mjs";
 import { optimizeFlows } from "./optimizeFlows.mjs";
 import { flows, restrictedFlow, themeFlow } from "./ui.mjs";
+import { validationFlows } from "./validationFlows.mjs";
 import { installVsix, startServer } from "./server.mjs";
 
 const SESSIONS = [
-  { name: "dark", theme: "Default Dark Modern", flows },
+  { name: "dark", theme: "Default Dark Modern", flows: [...flows, ...validationFlows] },
   {
     name: "measured",
     theme: "Default Dark Modern",

@@ -15,7 +15,7 @@ import { Scene } from "../parts/graph/scene.ts";
 import "../parts/graph/search.ts";
 import type { GraphSearch, Hit } from "../parts/graph/search.ts";
 import { bodyButtons, crumbs, foldButtons, zoomButtons } from "../parts/graph/tools.ts";
-import { docKey, Page } from "../parts/page.ts";
+import { docKey, Page, type GoTo } from "../parts/page.ts";
 import { Question } from "../parts/question.ts";
 import { reportStore } from "../parts/reportStore.ts";
 import { strings } from "../strings.ts";
@@ -57,6 +57,8 @@ function numberOf(report: Report): number {
 
 class GraphPage extends Page {
   static override styles = [base, graphStyles, legendStyles];
+  static override properties = { ...Page.properties, goTarget: { attribute: false } };
+  declare goTarget: GoTo | null;
   protected override readonly key = "graph";
   readonly #picture = new Question<Scene>(this);
   readonly #names = new Question<readonly (readonly number[])[]>(this);
@@ -97,7 +99,13 @@ class GraphPage extends Page {
     return this.#activeId === null ? -1 : (this.#shown?.indexOf(this.#activeId) ?? -1);
   }
 
-  protected override willUpdate(): void {
+  protected override willUpdate(changed: PropertyValues<this>): void {
+    if (changed.has("goTarget") && this.goTarget?.node) {
+      const { graph, key } = this.goTarget.node;
+      this.#level = { ...START, graph, reveal: key };
+      this.#anchor = null;
+      this.#camera = null;
+    }
     const { doc } = this.state;
     const { client } = this.host;
     const { reveal, ...level } = this.#level;

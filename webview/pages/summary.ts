@@ -2,8 +2,9 @@
 import "@vscode-elements/elements/dist/vscode-button/index.js";
 import { css, html, nothing, type TemplateResult } from "lit";
 import { formatBytes, formatCompact, formatCount } from "../../src/shared/format.ts";
-import type { Summary, TensorRow } from "../../src/shared/protocol.ts";
+import type { FindingView, Summary, TensorRow, Validation } from "../../src/shared/protocol.ts";
 import { failureView } from "../parts/failureView.ts";
+import { findingList, findingStyles } from "../parts/findingList.ts";
 import { ioList, ioStyles } from "../parts/ioList.ts";
 import { nameStyles, nameView } from "../parts/name.ts";
 import { operatorBars, operatorStyles } from "../parts/operatorBars.ts";
@@ -27,6 +28,7 @@ class SummaryPage extends Page {
     operatorStyles,
     recipeStyles,
     ioStyles,
+    findingStyles,
     css`
       :host {
         display: block;
@@ -67,6 +69,7 @@ class SummaryPage extends Page {
   ];
   protected override readonly key = "summary";
   readonly #summary = new Question<Summary>(this);
+  readonly #validation = new Question<Validation>(this);
   readonly #steps = new Question<readonly (number | null)[]>(this);
   #allOps = false;
 
@@ -74,6 +77,9 @@ class SummaryPage extends Page {
     const { doc } = this.state;
     const { client } = this.host;
     this.#summary.ask(docKey(doc), (signal) => client.call("summary", { doc }, { signal }));
+    // Structure is checked after the facts are there: on a large model it takes longer than they do.
+    if (this.#summary.value?.format === "onnx")
+      this.#validation.ask(docKey(doc), (signal) => client.call("validate", { doc }, { signal }));
     this.#steps.ask(docKey(doc), async (signal) => {
       if (doc.recipe.length === 0) return [];
       const first = Math.max(0, doc.recipe.length - MAX_STEPS);
@@ -102,7 +108,7 @@ class SummaryPage extends Page {
       return html`<div class="page">${failureView(failure, () => this.#summary.retry())}</div>`;
     if (!value) return this.#skeleton();
     return html`<div class="page ${loading ? "busy" : ""}" aria-busy=${loading ? "true" : "false"}>
-      ${value.warnings.length === 0 ? nothing : this.#warnings(value)}
+      ${value.warnings.length === 0 ? nothing : this.#warnings(value)} ${this.#findings()}
       <div class="columns">
         <section class="card">
           <h3>${text.facts}</h3>
@@ -178,6 +184,27 @@ class SummaryPage extends Page {
         ${value.warnings.map((warning) => html`<li class="wrap">${warning}</li>`)}
       </ul>
     </section>`;
+  }
+
+  /** A valid model without warnings needs no words. */
+  #findings(): TemplateResult | typeof nothing {
+    const { value, failure } = this.#validation;
+    if (failure)
+      return html`<section class="card">
+        <h3>${strings.findings.title}</h3>
+        ${failureView(failure, () => this.#validation.retry())}
+      </section>`;
+    if (!value || value.findings.length === 0) return nothing;
+    return html`<section class="card">
+      <h3>${strings.findings.title}</h3>
+      ${findingList(value, (finding) => this.#wayTo(finding))}
+    </section>`;
+  }
+
+  /** Nodes are shown in the graph; what is inside a function has no picture. */
+  #wayTo({ inFunction, graph, node }: FindingView): (() => void) | null {
+    if (inFunction !== null || node === null) return null;
+    return () => this.goTo({ page: "graph", node: { graph, key: node } });
   }
 
   #facts(value: Summary): TemplateResult {

@@ -8,6 +8,8 @@ import { debounce } from "./debounce.ts";
 export interface GoTo {
   readonly page: PageId;
   readonly tensor?: TensorRow;
+  /** A node to be shown in the graph. */
+  readonly node?: { readonly graph: string; readonly key: string };
 }
 
 export abstract class Page extends LitElement {
