@@ -150,6 +150,11 @@ export const strings = {
   },
   tensors: {
     label: "Tensors",
+    treeLabel: "Tensors by module",
+    below: "Tensors",
+    view: "View",
+    list: "List",
+    tree: "Tree",
     filter: "Filter by name",
     count: (total: number): string => plural(total, "tensor"),
     filtered: (total: number): string => `${plural(total, "tensor")} match`,

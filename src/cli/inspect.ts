@@ -89,6 +89,7 @@ function summaryLines(
       style,
     ),
     ...summary.warnings.map((warning) => style.warn(`warning: ${warning}`)),
+    ...moduleLines(summary, style),
     ...(rows.length === 0 ? [] : ["", tensors === null ? "Largest tensors" : "Tensors"]),
     ...table(
       [left("name"), left("type"), left("shape"), right("size"), left("used by")],
@@ -124,6 +125,18 @@ function usersText(users: readonly string[]): string {
   const [first = ""] = users;
   if (all.length <= MAX_USER || users.length === 1) return tail(all);
   return `${tail(first)} and ${users.length - 1} more`;
+}
+
+/** The short tree of modules; nothing where names tell of none, or of one. */
+function moduleLines({ modules }: Summary, style: Style): readonly string[] {
+  if (modules.length < 2) return [];
+  const rows = modules.map(({ depth, label, repeat, tensors, sizeBytes }) => [
+    `${"  ".repeat(depth)}${label}${repeat > 1 ? `  (${formatCount(repeat)} ×)` : ""}`,
+    formatCount(tensors),
+    formatBytes(sizeBytes),
+  ]);
+  const columns = [left("module"), right("tensors"), right("size")];
+  return ["", "Modules", ...table(columns, rows, style)];
 }
 
 const shortened = (text: string): string => {

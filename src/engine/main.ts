@@ -30,6 +30,7 @@ import { nodes } from "./questions/nodes.ts";
 import { summary } from "./questions/summary.ts";
 import { tensors } from "./questions/tensors.ts";
 import { validate } from "./questions/validate.ts";
+import { tensorTree } from "./questions/tensorTree.ts";
 import { tensorStats } from "./questions/tensorStats.ts";
 import { sweepLitter } from "./saveLitter.ts";
 import { clearScratch, openScratch, releaseKept, sweepScratch } from "./scratch.ts";
@@ -71,6 +72,7 @@ function main(): void {
     summary: (p, task) => summary(p, env, task),
     validate: (p, task) => validate(p, env, task),
     tensors: (p, task) => tensors(p, env, task),
+    tensorTree: (p, task) => tensorTree(p, env, task),
     tensorStats: (p, task) => tensorStats(p, env, task),
     nodes: (p, task) => nodes(p, env, task),
     node: (p, task) => node(p, env, task),

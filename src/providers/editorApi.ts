@@ -96,6 +96,7 @@ export function editorApi(options: EditorApiOptions): Handlers<WebviewApi> {
     summary: forward("summary"),
     validate: forward("validate"),
     tensors: forward("tensors"),
+    tensorTree: forward("tensorTree"),
     tensorStats: forward("tensorStats"),
     nodes: forward("nodes"),
     node: forward("node"),

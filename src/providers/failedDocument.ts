@@ -49,6 +49,7 @@ export function showFailedDocument(
     summary: fail,
     validate: fail,
     tensors: fail,
+    tensorTree: fail,
     tensorStats: fail,
     nodes: fail,
     node: fail,

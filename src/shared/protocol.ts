@@ -12,6 +12,7 @@ import type {
   Validation,
   TensorRow,
   TensorSort,
+  TreeRow,
   TensorStats,
   NodeView,
   PlanView,
@@ -44,6 +45,16 @@ export interface Queries extends GraphQueries {
     descending: boolean;
     filter: string;
   }): { total: number; rows: readonly TensorRow[] };
+  /** A window of the tree of modules; `open` are the ids of those that are opened (all, with a filter). */
+  tensorTree(p: {
+    doc: Doc;
+    open: readonly string[];
+    from: number;
+    to: number;
+    sort: TensorSort;
+    descending: boolean;
+    filter: string;
+  }): { total: number; tensors: number; rows: readonly TreeRow[] };
   tensorStats(p: { doc: Doc; graph: string; name: string }): TensorStats;
   nodes(p: { doc: Doc; from: number; to: number; filter: string }): {
     total: number;
@@ -254,6 +265,7 @@ export const QUERIES: { readonly [K in keyof Queries]: true } = {
   summary: true,
   validate: true,
   tensors: true,
+  tensorTree: true,
   tensorStats: true,
   nodes: true,
   node: true,

@@ -35,6 +35,15 @@ export interface Summary {
   readonly macs: number | null;
   readonly metadata: readonly { readonly key: string; readonly value: string }[];
   readonly largest: readonly TensorRow[];
+  /** The modules that names tell of, in a few lines; numbered modules of one build are one line. */
+  readonly modules: readonly {
+    readonly depth: number;
+    readonly label: string;
+    /** Of how many modules; the figures are those of all of them. */
+    readonly repeat: number;
+    readonly tensors: number;
+    readonly sizeBytes: number;
+  }[];
   readonly warnings: readonly string[];
 }
 
@@ -82,6 +91,25 @@ export interface TensorRow {
   readonly change: "new" | "replaced" | null;
 }
 export type TensorSort = "order" | "name" | "dtype" | "size" | "elements";
+
+/** A line of the tree of modules, as far as it is opened. */
+export type TreeRow =
+  | {
+      readonly kind: "module";
+      readonly depth: number;
+      readonly id: string;
+      readonly label: string;
+      /** Tensors below, and their bytes. */
+      readonly count: number;
+      readonly sizeBytes: number;
+      readonly open: boolean;
+    }
+  | {
+      readonly kind: "tensor";
+      readonly depth: number;
+      readonly label: string;
+      readonly tensor: TensorRow;
+    };
 
 export interface TensorStats {
   readonly name: string;

@@ -43,6 +43,30 @@ export const tensorsCases: Cases = {
     assert.ok(median <= 50, `median frame ${median.toFixed(1)} ms`);
   },
 
+  "50,000 tensors by module: opened one by one, with counts, by mouse and keyboard": async (
+    lab,
+  ) => {
+    const page = await lab.open({ scenario: "huge" });
+    await goTo(page, "Tensors");
+    await page.getByRole("button", { name: "Tree" }).click();
+    const tree = page.getByRole("treegrid", { name: "Tensors by module" });
+    await page.getByTestId("count").getByText("50,000 tensors").waitFor();
+    await tree.getByRole("row", { name: /model\.layers/ }).click();
+    const layer = tree.getByRole("row", { name: /^▸?\s*1249/ });
+    await tree.getByRole("row", { expanded: true }).waitFor();
+    await page.evaluate(`${TABLE}.scrollTop = 1e9`);
+    await layer.click();
+    await until("opened", async () => (await layer.getAttribute("aria-expanded")) === "true");
+    assert.equal(await layer.getAttribute("aria-level"), "2");
+    await page.keyboard.press("ArrowLeft");
+    await until("closed", async () => (await layer.getAttribute("aria-expanded")) === "false");
+    assert.ok((await tree.getByRole("row").count()) < 100);
+    // The tree is there again after the tab was hidden.
+    await page.waitForTimeout(300);
+    await page.reload();
+    await tree.getByRole("row", { name: /model\.layers/, expanded: true }).waitFor();
+  },
+
   "arrow keys, Page and End move the row and its statistics": async (lab) => {
     const page = await lab.open();
     await goTo(page, "Tensors");

@@ -4,7 +4,7 @@ import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import { elementCount } from "../../src/shared/dtype.ts";
 import { formatBytes, formatCount, formatShape } from "../../src/shared/format.ts";
-import type { TensorRow, TensorSort, TensorStats } from "../../src/shared/protocol.ts";
+import type { TensorRow, TensorSort, TensorStats, TreeRow } from "../../src/shared/protocol.ts";
 import { isRecord } from "../host.ts";
 import { debounce } from "../parts/debounce.ts";
 import { failureView } from "../parts/failureView.ts";
@@ -14,6 +14,7 @@ import { Question } from "../parts/question.ts";
 import { RowPages } from "../parts/rowPages.ts";
 import { chartStyles } from "../parts/histogram.ts";
 import { tensorDetail } from "../parts/tensorDetail.ts";
+import { tensorTree } from "../parts/tensorTree.ts";
 import { VirtualTable, type Column, type TableSort } from "../parts/virtualTable.ts";
 import { strings } from "../strings.ts";
 import { base, facts } from "../styles.ts";
@@ -68,15 +69,28 @@ interface View {
   readonly sort: TensorSort;
   readonly descending: boolean;
   readonly top: number;
+  /** By module, or all in one list. */
+  readonly tree: boolean;
+  /** Ids of the modules that are opened. */
+  readonly open: readonly string[];
 }
-const START: View = { filter: "", sort: "order", descending: false, top: 0 };
+const START: View = {
+  filter: "",
+  sort: "order",
+  descending: false,
+  top: 0,
+  tree: false,
+  open: [],
+};
 const SORTS: readonly string[] = ["order", "name", "dtype", "size", "elements"];
 const isView = (value: unknown): value is View =>
   isRecord(value) &&
   typeof value["filter"] === "string" &&
   SORTS.includes(String(value["sort"])) &&
   typeof value["descending"] === "boolean" &&
-  typeof value["top"] === "number";
+  typeof value["top"] === "number" &&
+  typeof value["tree"] === "boolean" &&
+  Array.isArray(value["open"]);
 const isRow = (value: unknown): value is TensorRow =>
   isRecord(value) && typeof value["name"] === "string" && Array.isArray(value["shape"]);
 
@@ -86,6 +100,8 @@ class TensorsPage extends Page {
   declare goTarget: GoTo | null;
   protected override readonly key = "tensors";
   readonly #rows = new RowPages<TensorRow>(this);
+  readonly #lines = new RowPages<TreeRow>(this);
+  #treeTensors: number | null = null;
   readonly #stats = new Question<TensorStats>(this);
   #view: View = this.host.recall("tensors", isView) ?? START;
   #selected: TensorRow | null = this.host.recall("tensors.selected", isRow);
@@ -109,6 +125,10 @@ class TensorsPage extends Page {
     return this.renderRoot.querySelector<VirtualTable<TensorRow>>("lathe-table");
   }
 
+  get #shown(): RowPages<TensorRow> | RowPages<TreeRow> {
+    return this.#view.tree ? this.#lines : this.#rows;
+  }
+
   #setView(change: Partial<View>): void {
     this.#view = { ...this.#view, ...change };
     this.#rememberSoon();
@@ -116,8 +136,15 @@ class TensorsPage extends Page {
   }
 
   #selectWanted(): void {
-    const row = this.#wanted === null ? undefined : this.#rows.rowAt(this.#wanted);
+    if (this.#wanted === null) return;
+    const line = this.#view.tree ? this.#lines.rowAt(this.#wanted) : undefined;
+    const row = this.#view.tree
+      ? line?.kind === "tensor"
+        ? line.tensor
+        : undefined
+      : this.#rows.rowAt(this.#wanted);
     if (row) this.#select(row);
+    else if (line) this.#wanted = null;
   }
 
   #select(row: TensorRow | null): void {
@@ -132,16 +159,25 @@ class TensorsPage extends Page {
 
   protected override willUpdate(changed: PropertyValues): void {
     if (changed.has("goTarget") && this.goTarget?.tensor) {
-      this.#view = { ...START, filter: this.goTarget.tensor.name };
+      this.#view = { ...START, tree: this.#view.tree, filter: this.goTarget.tensor.name };
       this.#select(this.goTarget.tensor);
     }
     this.#selectWanted();
     const { doc } = this.state;
     const { client } = this.host;
-    const { filter, sort, descending } = this.#view;
-    this.#rows.source(JSON.stringify([doc, filter, sort, descending]), (from, to, signal) =>
-      client.call("tensors", { doc, from, to, sort, descending, filter }, { signal }),
-    );
+    const { filter, sort, descending, tree, open } = this.#view;
+    const treeKey = JSON.stringify([doc, filter, sort, descending, open]);
+    if (tree)
+      this.#lines.source(treeKey, async (from, to, signal) => {
+        const call = { doc, open, from, to, sort, descending, filter };
+        const slice = await client.call("tensorTree", call, { signal });
+        this.#treeTensors = slice.tensors;
+        return slice;
+      });
+    else
+      this.#rows.source(JSON.stringify([doc, filter, sort, descending]), (from, to, signal) =>
+        client.call("tensors", { doc, from, to, sort, descending, filter }, { signal }),
+      );
     const row = this.#selected;
     if (!row) this.#stats.clear();
     else
@@ -155,7 +191,7 @@ class TensorsPage extends Page {
 
   protected override updated(): void {
     const top = this.#restoreTop;
-    if (top === null || this.#rows.total === null) return;
+    if (top === null || this.#shown.total === null) return;
     this.#restoreTop = null;
     const table = this.#table;
     if (top > 0 && table) void table.updateComplete.then(() => table.scrollToTop(top));
@@ -174,6 +210,17 @@ class TensorsPage extends Page {
               this.#filterSoon((event.currentTarget as HTMLInputElement).value)}
           ></vscode-textfield>
           <span role="status" class="quiet count" data-testid="count">${this.#count()}</span>
+          <span class="views" role="group" aria-label=${text.view}>
+            ${[false, true].map(
+              (tree) =>
+                html`<button
+                  aria-pressed=${this.#view.tree === tree ? "true" : "false"}
+                  @click=${() => this.#setView({ tree, top: 0 })}
+                >
+                  ${tree ? text.tree : text.list}
+                </button>`,
+            )}
+          </span>
           ${
             this.#view.sort === "order"
               ? nothing
@@ -196,40 +243,60 @@ class TensorsPage extends Page {
   }
 
   #count(): string {
-    const { total } = this.#rows;
-    if (total === null) return this.#rows.failure ? "" : strings.loading;
+    const { failure } = this.#shown;
+    const total = this.#view.tree ? this.#treeTensors : this.#rows.total;
+    if (total === null) return failure ? "" : strings.loading;
     return this.#view.filter === "" ? text.count(total) : text.filtered(total);
   }
 
   #body(): TemplateResult {
-    const { failure, total } = this.#rows;
+    const { failure, total } = this.#shown;
     if (failure)
-      return html`<div class="message">${failureView(failure, () => this.#rows.retry())}</div>`;
+      return html`<div class="message">${failureView(failure, () => this.#shown.retry())}</div>`;
     if (total === 0)
       return html`<p class="empty quiet">
         ${this.#view.filter === "" ? text.empty : text.nothing}
       </p>`;
     const sort: TableSort = { by: this.#view.sort, descending: this.#view.descending };
     const selected = this.#selected;
+    const isSelected = (row: TensorRow): boolean =>
+      row.name === selected?.name && row.graph === selected.graph;
+    const scrolled = (top: number): void => {
+      this.#view = { ...this.#view, top };
+      this.#rememberSoon();
+    };
+    if (this.#view.tree)
+      return tensorTree({
+        rows: this.#lines,
+        sort,
+        selected: this.#lines.find((row) => row.kind === "tensor" && isSelected(row.tensor)),
+        select: (index) => this.#selectSoon(index),
+        open: (index, open) => this.#open(index, open),
+        scrolled,
+        sortBy: (by) => this.#sortBy(by),
+      });
     return html`<lathe-table
       .columns=${COLUMNS}
       .total=${total ?? 40}
       .rowAt=${(index: number) => this.#rows.rowAt(index)}
       .label=${text.label}
       .sort=${sort}
-      .selected=${
-        selected &&
-        this.#rows.find((row) => row.name === selected.name && row.graph === selected.graph)
-      }
+      .selected=${selected && this.#rows.find(isSelected)}
       @rows-needed=${(event: CustomEvent<{ from: number; to: number }>) =>
         this.#rows.need(event.detail.from, event.detail.to)}
       @row-select=${(event: CustomEvent<{ index: number }>) => this.#selectSoon(event.detail.index)}
-      @scrolled=${(event: CustomEvent<{ top: number }>) => {
-        this.#view = { ...this.#view, top: event.detail.top };
-        this.#rememberSoon();
-      }}
+      @scrolled=${(event: CustomEvent<{ top: number }>) => scrolled(event.detail.top)}
       @sort-by=${(event: CustomEvent<TableSort>) => this.#sortBy(event.detail)}
     ></lathe-table>`;
+  }
+
+  /** @param open null for the other way round */
+  #open(index: number, open: boolean | null): void {
+    const row = this.#lines.rowAt(index);
+    // With a filter everything is open, so that what was looked for is seen.
+    if (row?.kind !== "module" || this.#view.filter !== "" || row.open === open) return;
+    const others = this.#view.open.filter((id) => id !== row.id);
+    this.#setView({ open: row.open ? others : [...others, row.id] });
   }
 
   #sortBy(sort: TableSort): void {

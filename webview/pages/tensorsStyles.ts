@@ -28,6 +28,22 @@ export const tensorsStyles = css`
   .tools vscode-textfield {
     width: min(280px, 100%);
   }
+  .views {
+    display: inline-flex;
+    border: 1px solid var(--line);
+  }
+  .views button {
+    padding: 2px 10px;
+    border: 0;
+    background: none;
+    color: inherit;
+    font: inherit;
+    cursor: pointer;
+  }
+  .views button[aria-pressed="true"] {
+    background: var(--vscode-list-activeSelectionBackground, var(--line));
+    color: var(--vscode-list-activeSelectionForeground, inherit);
+  }
   .count {
     font-variant-numeric: tabular-nums;
   }

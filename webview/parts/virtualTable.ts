@@ -27,16 +27,25 @@ export interface TableSort {
   readonly descending: boolean;
 }
 
+/** Place of a row in a tree. */
+export interface RowLevel {
+  /** 1 for the top. */
+  readonly level: number;
+  /** Null for a row that has nothing below. */
+  readonly expanded: boolean | null;
+}
+
 export const ROW_HEIGHT = 24;
 const OVERSCAN = 10;
 
-/** Fires `rows-needed` {from, to}, `row-select` {index}, `row-toggle` {index}, `sort-by` TableSort, `scrolled` {top}. */
+/** Fires `rows-needed` {from, to}, `row-select` {index}, `row-toggle` {index}, `row-open` {index, open}, `sort-by` TableSort, `scrolled` {top}. */
 export class VirtualTable<Row> extends LitElement {
   static override styles = [base, nameStyles, tableStyles];
   static override properties = {
     columns: { attribute: false },
     total: { attribute: false },
     rowAt: { attribute: false },
+    levelOf: { attribute: false },
     label: { attribute: false },
     sort: { attribute: false },
     selected: { attribute: false },
@@ -46,6 +55,8 @@ export class VirtualTable<Row> extends LitElement {
   declare total: number;
   /** Undefined for a row that is still on its way. */
   declare rowAt: (index: number) => Row | undefined;
+  /** Makes the table a tree; null for a plain one. */
+  declare levelOf: ((row: Row) => RowLevel) | null;
   declare label: string;
   declare sort: TableSort | null;
   declare selected: number | null;
@@ -64,6 +75,7 @@ export class VirtualTable<Row> extends LitElement {
     this.columns = [];
     this.total = 0;
     this.rowAt = () => undefined;
+    this.levelOf = null;
     this.label = "";
     this.sort = null;
     this.selected = null;
@@ -131,7 +143,7 @@ export class VirtualTable<Row> extends LitElement {
     const tracks = columns.map((column) => column.width).join(" ");
     return html`<div
       class="scroller"
-      role="grid"
+      role=${this.levelOf ? "treegrid" : "grid"}
       aria-label=${this.label}
       aria-rowcount=${this.total + 1}
       aria-colcount=${columns.length}
@@ -178,12 +190,15 @@ export class VirtualTable<Row> extends LitElement {
   #row(index: number, columns: readonly Column<Row>[]): TemplateResult {
     const row = this.rowAt(index);
     const selected = this.selected === index;
+    const level = row === undefined ? undefined : this.levelOf?.(row);
     return html`<div
       class="cells data ${selected ? "selected" : ""} ${index % 2 === 1 ? "odd" : ""}"
       role="row"
       data-index=${index}
       aria-rowindex=${index + 2}
       aria-selected=${selected ? "true" : "false"}
+      aria-level=${level?.level ?? nothing}
+      aria-expanded=${level && level.expanded !== null ? String(level.expanded) : nothing}
       tabindex=${index === this.#active ? 0 : -1}
       .style=${`top: ${index * ROW_HEIGHT}px`}
     >
@@ -212,7 +227,9 @@ export class VirtualTable<Row> extends LitElement {
   #onClick(event: MouseEvent): void {
     if (event.composedPath().some((node) => node instanceof HTMLInputElement)) return;
     const index = this.#indexOf(event);
-    if (index !== null) this.#activate(index);
+    if (index === null) return;
+    this.#activate(index);
+    this.#emit("row-open", { index, open: null });
   }
 
   #indexOf(event: Event): number | null {
@@ -236,7 +253,11 @@ export class VirtualTable<Row> extends LitElement {
     const move = moves[event.key];
     if (move !== undefined)
       this.#activate(Math.max(0, Math.min(this.total - 1, this.#active + move)));
-    else if (event.key === "Enter") this.#activate(this.#active);
+    else if (event.key === "Enter") {
+      this.#activate(this.#active);
+      this.#emit("row-open", { index: this.#active, open: null });
+    } else if (this.levelOf && (event.key === "ArrowRight" || event.key === "ArrowLeft"))
+      this.#emit("row-open", { index: this.#active, open: event.key === "ArrowRight" });
     else if (event.key === " ") this.#emit("row-toggle", { index: this.#active });
     else return;
     event.preventDefault();

@@ -60,6 +60,15 @@ export const tableStyles = css`
     fill: var(--vscode-charts-orange, var(--vscode-focusBorder));
     opacity: 0.35;
   }
+  .tree-name {
+    display: inline-flex;
+    max-width: 100%;
+    box-sizing: border-box;
+  }
+  .twistie {
+    flex: none;
+    width: 14px;
+  }
   .figure {
     position: relative;
   }

@@ -1,6 +1,7 @@
 /** What is in a model, from its structure alone: no weight is read. */
 import { costOf } from "../../core/cost.ts";
 import { mainGraph, type Graph, type Model } from "../../core/model.ts";
+import { moduleTree, outline } from "../../core/moduleTree.ts";
 import { inferShapes } from "../../core/shapeInference.ts";
 import { tensorTable } from "../../core/tensorTable.ts";
 import { encodedSize } from "../../formats/index.ts";
@@ -16,6 +17,8 @@ import { largestFirst } from "./tensors.ts";
 import { tensorRow } from "./tensorRow.ts";
 
 const MAX_LARGEST = 10;
+/** Lines of the outline of modules. */
+const MAX_MODULES = 14;
 const MAX_METADATA_CHARS = 4000;
 const MAX_WARNINGS = 50;
 /** A text of any length may stand in a file as a warning's name or value. */
@@ -61,6 +64,12 @@ export async function summary(
       largestFirst(model)
         .slice(0, MAX_LARGEST)
         .map((entry) => tensorRow(state, entry)),
+    ),
+    modules: fitting(
+      outline(moduleTree(model), MAX_MODULES).map((row) => ({
+        ...row,
+        label: clip(row.label, 200),
+      })),
     ),
     warnings: warnings(model),
   };

@@ -16,6 +16,7 @@ import type {
   WebviewApi,
 } from "../../../src/shared/protocol.ts";
 import { serve, type Handlers, type Port } from "../../../src/shared/wire.ts";
+import { treeLines } from "../../../src/core/moduleLines.ts";
 import * as fake from "./fakeModel.ts";
 
 declare global {
@@ -220,6 +221,17 @@ const handlers: Handlers<WebviewApi> = {
     }
     const all = rows(p.filter, p.sort, p.descending);
     return { total: all.length, rows: all.slice(p.from, p.to) };
+  },
+  tensorTree: async (p) => {
+    await answerTo("tensorTree", p);
+    const root = fake.tree(scenario === "huge" ? fake.HUGE_TOTAL : null, p.filter);
+    const isOpen = ({ id }: { id: string }): boolean => p.filter !== "" || p.open.includes(id);
+    const lines = treeLines(root, isOpen, p.sort === "size" ? "size" : "order", p.descending);
+    return {
+      total: lines.length,
+      tensors: root.count,
+      rows: lines.slice(p.from, p.to).map(fake.treeRow),
+    };
   },
   tensorStats: async (p) => {
     await answerTo("tensorStats", p);

@@ -1,0 +1,172 @@
+/**
+ * The modules that tensors' names tell of: "model.layers.0.attn.q_proj.weight" is the weight of a
+ * projection in the attention of layer 0. Names are cut at points and slashes; a body's tensors are
+ * below the way into it. A chain of modules that hold one module each is one module, as in a list of
+ * folders.
+ */
+import type { Model } from "./model.ts";
+import { tensorTable, type TensorEntry } from "./tensorTable.ts";
+
+export interface Module {
+  /** Unique in its tree; the parts of the way to it. "" for the root. */
+  readonly id: string;
+  /** As the names write it, without what its parent is called: "model.layers", "0". */
+  readonly label: string;
+  readonly modules: readonly Module[];
+  /** Its own, without those of its modules, in file order. */
+  readonly tensors: readonly ModuleTensor[];
+  /** Of all below. */
+  readonly count: number;
+  readonly sizeBytes: number;
+}
+export interface ModuleTensor {
+  readonly entry: TensorEntry;
+  /** The end of the name: "weight". */
+  readonly label: string;
+}
+
+interface Growing {
+  readonly id: string;
+  readonly label: string;
+  readonly modules: Map<string, Growing>;
+  readonly tensors: ModuleTensor[];
+}
+
+/** More parts than any real name has; a longer one ends here. */
+const MAX_DEPTH = 32;
+
+const trees = new WeakMap<Model, Module>();
+
+/** Built once per model, linear in the length of all names. */
+export function moduleTree(model: Model): Module {
+  let tree = trees.get(model);
+  if (!tree) trees.set(model, (tree = treeOf(tensorTable(model).entries)));
+  return tree;
+}
+
+/** Of some of a model's tensors. */
+export function treeOf(entries: readonly TensorEntry[]): Module {
+  const root: Growing = { id: "", label: "", modules: new Map(), tensors: [] };
+  for (const entry of entries) {
+    const name = [...entry.graph.path, entry.name].join("/");
+    let at = root;
+    let start = 0;
+    for (const { from, to } of partsOf(name)) {
+      const part = name.slice(from, to);
+      let next = at.modules.get(part);
+      if (!next) {
+        const id = at.id === "" ? part : `${at.id}.${part}`;
+        // The separator before it is kept, so that a chain reads as the names do.
+        next = { id, label: name.slice(start, to), modules: new Map(), tensors: [] };
+        at.modules.set(part, next);
+      }
+      at = next;
+      start = to;
+    }
+    at.tensors.push({ entry, label: withoutSeparator(name.slice(start)) });
+  }
+  return finished(root);
+}
+
+/** All parts but the last, which is the tensor's own name. */
+function partsOf(name: string): { from: number; to: number }[] {
+  const parts: { from: number; to: number }[] = [];
+  for (const match of name.matchAll(/[^./]+/g)) {
+    parts.push({ from: match.index, to: match.index + match[0].length });
+    if (parts.length > MAX_DEPTH) break;
+  }
+  return parts.slice(0, -1);
+}
+
+const withoutSeparator = (text: string): string => text.replace(/^[./]+(?=.)/, "");
+
+function finished({ id, label, modules, tensors }: Growing): Module {
+  const inner = [...modules.values()].map(finished);
+  const [only] = inner;
+  if (only && id !== "" && inner.length === 1 && tensors.length === 0)
+    return { ...only, label: label + only.label };
+  return {
+    id,
+    label,
+    modules: inner.map((one) => ({ ...one, label: withoutSeparator(one.label) })),
+    tensors,
+    count: inner.reduce((sum, one) => sum + one.count, tensors.length),
+    sizeBytes:
+      inner.reduce((sum, one) => sum + one.sizeBytes, 0) +
+      tensors.reduce((sum, { entry }) => sum + entry.tensor.sizeBytes, 0),
+  };
+}
+
+/** One line of an outline; modules of one build that are numbered are one line. */
+export interface OutlineRow {
+  readonly depth: number;
+  /** "layers", "0–25". */
+  readonly label: string;
+  /** Of how many modules; the figures are those of all of them. */
+  readonly repeat: number;
+  readonly tensors: number;
+  readonly sizeBytes: number;
+}
+
+interface Line extends OutlineRow {
+  readonly module: Module;
+}
+
+/**
+ * The tree in a few lines: the largest modules are opened as long as there is room. Empty for names
+ * that tell of no modules.
+ */
+export function outline(root: Module, maxRows: number): OutlineRow[] {
+  let rows: Line[] = linesOf(root, 0, 1);
+  const closed = new Set<Module>();
+  for (;;) {
+    const candidates = rows.filter(
+      ({ module }) => !closed.has(module) && module.modules.length > 0,
+    );
+    const [largest] = candidates.sort((a, b) => b.sizeBytes - a.sizeBytes);
+    if (!largest) break;
+    closed.add(largest.module);
+    const inner = linesOf(largest.module, largest.depth + 1, largest.repeat);
+    if (rows.length + inner.length > maxRows) continue;
+    const at = rows.indexOf(largest);
+    rows = [...rows.slice(0, at + 1), ...inner, ...rows.slice(at + 1)];
+  }
+  return rows.map(({ depth, label, repeat, tensors, sizeBytes }) => ({
+    depth,
+    label,
+    repeat,
+    tensors,
+    sizeBytes,
+  }));
+}
+
+/** @param times how often the parent is there */
+function linesOf(parent: Module, depth: number, times: number): Line[] {
+  const groups: Module[][] = [];
+  let last = "";
+  for (const module of parent.modules) {
+    const build = /^\d+$/.test(module.label) ? buildOf(module) : "";
+    const group = groups.at(-1);
+    if (group && build !== "" && build === last) group.push(module);
+    else groups.push([module]);
+    last = build;
+  }
+  return groups.flatMap((group) => {
+    const [first] = group;
+    if (!first) return [];
+    const repeat = group.length * times;
+    const label =
+      group.length === 1 ? first.label : `${first.label}–${group.at(-1)?.label ?? first.label}`;
+    const [tensors, sizeBytes] = [first.count * repeat, first.sizeBytes * repeat];
+    return [{ depth, label, repeat, tensors, sizeBytes, module: first }];
+  });
+}
+
+/** Equal for modules that hold the same tensors under the same names. */
+function buildOf({ modules, tensors }: Module): string {
+  const own = tensors.map(
+    ({ label, entry: { tensor } }) => `${label} ${tensor.dtype.name} ${tensor.shape.join()}`,
+  );
+  const inner = modules.map((module) => `${JSON.stringify(module.label)}:${buildOf(module)}`);
+  return `{${JSON.stringify(own)},${inner.join()}}`;
+}
