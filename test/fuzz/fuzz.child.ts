@@ -5,7 +5,7 @@ import path from "node:path";
 import { random } from "../../src/shared/random.ts";
 import { testEnvironment } from "../helpers/environment.ts";
 import { mutate, type Mutant, type Seed } from "./mutate.ts";
-import { allSeeds, EXTERNAL, ownSeeds } from "./seeds.ts";
+import { allSeeds, ownSeeds, SIBLINGS } from "./seeds.ts";
 import { openFully } from "./victim.ts";
 
 export interface Order {
@@ -40,7 +40,7 @@ function mutantOf(seeds: readonly Seed[], i: number): { seed: Seed; mutant: Muta
 
 async function work({ seeds: which, from, to, keep }: Order): Promise<void> {
   const folder = keep ?? mkdtempSync(path.join(tmpdir(), "lathe-fuzz-"));
-  writeFileSync(path.join(folder, EXTERNAL.name), EXTERNAL.bytes);
+  for (const { name, bytes } of SIBLINGS) writeFileSync(path.join(folder, name), bytes);
   const env = testEnvironment(folder);
   const seeds = which === "own" ? ownSeeds() : allSeeds();
   const peakMb = (): number => process.resourceUsage().maxRSS / 1024;

@@ -5,7 +5,7 @@ import { messagesOf, parseTree, treeBytes, type Field } from "./tree.ts";
 
 export interface Seed {
   readonly name: string;
-  readonly format: "onnx" | "safetensors";
+  readonly format: "onnx" | "safetensors" | "safetensors.index.json";
   readonly bytes: Uint8Array;
 }
 
@@ -26,7 +26,7 @@ export function mutate(rng: Random, seed: Seed, others: readonly Seed[]): Mutant
   let bytes = seed.bytes;
   const kinds: string[] = [];
   for (let i = 0, count = rng.next() < 0.6 ? 1 : 2 + rng.int(3); i < count; i++) {
-    const kind = pick(rng, seed.format === "onnx" ? ONNX_KINDS : SAFETENSORS_KINDS);
+    const kind = pick(rng, KINDS[seed.format]);
     try {
       bytes = MUTATIONS[kind](rng, bytes, pick(rng, others).bytes);
       kinds.push(kind);
@@ -203,28 +203,10 @@ const MUTATIONS = {
   },
   /** The header says something else; its length is right. */
   json: (rng, bytes) => withHeader(bytes, (header) => attackJson(rng, header)),
+  index: (rng, bytes) => asText(bytes, (text) => attackJson(rng, text)),
+  indexText: (rng, bytes) => asText(bytes, (text) => damageJson(rng, text)),
   /** Text in the header is damaged; its length is right. */
-  headerText: (rng, bytes) =>
-    withHeader(bytes, (header) => {
-      const at = rng.int(header.length + 1);
-      const by = pick(rng, [
-        "{",
-        "}",
-        "[",
-        "]",
-        '"',
-        ",",
-        ":",
-        "\\u0000",
-        "\\",
-        "\0",
-        "1e999",
-        "-0",
-        "null",
-        " ".repeat(50),
-      ]);
-      return header.slice(0, at) + by + header.slice(at + rng.int(4));
-    }),
+  headerText: (rng, bytes) => withHeader(bytes, (header) => damageJson(rng, header)),
   /** The header's length lies. */
   headerLength(rng, bytes) {
     const out = bytes.slice();
@@ -281,6 +263,17 @@ const SAFETENSORS_KINDS: readonly Kind[] = [
   "headerLength",
 ];
 
+const INDEX_KINDS: readonly Kind[] = [
+  ...BYTE_KINDS,
+  ...BYTE_KINDS.map(() => "index" as const),
+  "indexText",
+];
+const KINDS: Readonly<Record<Seed["format"], readonly Kind[]>> = {
+  onnx: ONNX_KINDS,
+  safetensors: SAFETENSORS_KINDS,
+  "safetensors.index.json": INDEX_KINDS,
+};
+
 const TEXTS = [
   "",
   "x",
@@ -309,6 +302,32 @@ function inTree(bytes: Uint8Array, change: (fields: Field[]) => void): Uint8Arra
   change(fields);
   return treeBytes(fields);
 }
+
+/** Signs that mean something to a parser, put anywhere. */
+const SIGNS: readonly string[] = [
+  ...[
+    "{",
+    "}",
+    "[",
+    "]",
+    '"',
+    ",",
+    ":",
+    "\\u0000",
+    "\\",
+    "\0",
+    "1e999",
+    "-0",
+    "null",
+    " ".repeat(50),
+  ],
+];
+function damageJson(rng: Random, text: string): string {
+  const at = rng.int(text.length + 1);
+  return text.slice(0, at) + pick(rng, SIGNS) + text.slice(at + rng.int(4));
+}
+const asText = (bytes: Uint8Array, change: (text: string) => string): Uint8Array =>
+  new TextEncoder().encode(change(new TextDecoder().decode(bytes)));
 
 function withHeader(bytes: Uint8Array, change: (header: string) => string): Uint8Array {
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
@@ -373,6 +392,9 @@ function attackJson(rng: Random, header: string): string {
             '"shape"',
             '"data_offsets"',
             '"x"',
+            '"weight_map"',
+            '"shard-1.safetensors"',
+            '"../shard-1.safetensors"',
           ]);
   return header.slice(0, token.index) + by + header.slice(token.index + token[0].length);
 }

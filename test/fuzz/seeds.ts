@@ -9,11 +9,14 @@ import { safetensorsBytes } from "../formats/safetensorsBytes.ts";
 import { onnxFromText } from "../helpers/graphText.ts";
 import type { Seed } from "./mutate.ts";
 
-/** The file that the seeds with external data refer to; lies in the folder of the mutants. */
-export const EXTERNAL = {
-  name: "weights.data",
-  bytes: new Uint8Array(6000).map((_, i) => i % 251),
-};
+const shard = (name: string): Uint8Array =>
+  safetensorsBytes({ [name]: { dtype: "F32", shape: [2], data_offsets: [0, 8] } }, 8);
+/** Files that seeds refer to: external data and shards. They lie beside each mutant. */
+export const SIBLINGS = [
+  { name: "weights.data", bytes: new Uint8Array(6000).map((_, i) => i % 251) },
+  { name: "shard-1.safetensors", bytes: shard("a.w") },
+  { name: "shard-2.safetensors", bytes: shard("b.w") },
+] as const;
 
 const MAX_SEED_BYTES = 300_000;
 const SHARED = "../shared/models";
@@ -34,6 +37,7 @@ export function ownSeeds(): Seed[] {
       new Uint8Array(readFileSync("examples/images/shapes.onnx")),
     ),
     ...safetensors(),
+    ...indexes(),
   ];
 }
 
@@ -106,7 +110,7 @@ const TEXTS: Readonly<Record<string, string>> = {
 
 function externalModel(): Uint8Array {
   const at = (offset: number, length: number) => [
-    { key: "location", value: EXTERNAL.name },
+    { key: "location", value: SIBLINGS[0].name },
     { key: "offset", value: String(offset) },
     { key: "length", value: String(length) },
     { key: "checksum", value: "0".repeat(40) },
@@ -149,5 +153,18 @@ function safetensors(): Seed[] {
     { name: "one tensor", format: "safetensors", bytes: safetensorsBytes(one, 16) },
     { name: "no tensor", format: "safetensors", bytes: safetensorsBytes({}, 0) },
     { name: file, format: "safetensors", bytes: new Uint8Array(readFileSync(file)) },
+  ];
+}
+
+function indexes(): Seed[] {
+  const index = (name: string, top: object): Seed => ({
+    name,
+    format: "safetensors.index.json",
+    bytes: new TextEncoder().encode(JSON.stringify(top, null, 2)),
+  });
+  const weights = { "a.w": "shard-1.safetensors", "b.w": "shard-2.safetensors" };
+  return [
+    index("two shards", { metadata: { total_size: 16 }, weight_map: weights }),
+    index("one shard", { weight_map: { "a.w": "shard-1.safetensors" }, more: [1, { a: null }] }),
   ];
 }

@@ -8,6 +8,7 @@ import { nodes } from "../../src/engine/questions/nodes.ts";
 import { summary } from "../../src/engine/questions/summary.ts";
 import { tensors } from "../../src/engine/questions/tensors.ts";
 import { tensorStats } from "../../src/engine/questions/tensorStats.ts";
+import { validate } from "../../src/engine/questions/validate.ts";
 import { openModel } from "../../src/engine/files.ts";
 import { encodeModel } from "../../src/formats/index.ts";
 import { FormatError } from "../../src/shared/errors.ts";
@@ -30,6 +31,8 @@ export async function openFully(env: EngineEnv, file: string): Promise<"read" | 
     const { model } = await env.open(doc, task);
     stage = "summary";
     await summary({ doc }, env, task);
+    stage = "validate";
+    await validate({ doc }, env, task);
     stage = "tensors";
     await tensors({ doc, from: 0, to: 50, sort: "size", descending: true, filter: "" }, env, task);
     for (const entry of tensorTable(model).entries.slice(0, LOOKS)) {
@@ -51,6 +54,7 @@ export async function openFully(env: EngineEnv, file: string): Promise<"read" | 
         task,
       );
     stage = "writing";
+    if (model.files.some(({ role }) => role === "shard")) return "read";
     encodeModel(model, { externalData: "auto", dataName: "m.00000000.data" });
     return "read";
   } catch (error) {
