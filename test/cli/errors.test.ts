@@ -75,13 +75,13 @@ const CASES: readonly Case[] = [
     name: "another kind of file",
     args: ["bench", "notes.txt"],
     code: "format",
-    text: "FOLDER/notes.txt is not a model Lathe can open. Lathe opens .onnx and .safetensors files.",
+    text: "FOLDER/notes.txt is not a model Lathe can open. Lathe opens .onnx, .safetensors and .safetensors.index.json files.",
   },
   {
     name: "another kind of file to change",
     args: ["apply", "notes.txt", "-t", "quantize.weightOnly", "-o", "o.onnx"],
     code: "format",
-    text: "FOLDER/notes.txt is not a model Lathe can open. Lathe opens .onnx and .safetensors files.",
+    text: "FOLDER/notes.txt is not a model Lathe can open. Lathe opens .onnx, .safetensors and .safetensors.index.json files.",
   },
   {
     name: "a safetensors header that lies about its length",
@@ -195,7 +195,7 @@ const CASES: readonly Case[] = [
     name: "an unknown command",
     args: ["aply", "model.onnx"],
     code: "usage",
-    text: 'There is no command "aply". Did you mean "apply"? Known: inspect, list, analyze, plan, apply, optimize, diff, explain, eval, bench.',
+    text: 'There is no command "aply". Did you mean "apply"? Known: inspect, list, analyze, plan, apply, optimize, diff, explain, eval, bench, validate, check, convert, extract.',
   },
 ];
 
