@@ -104,7 +104,7 @@ function infer(model: Model, options: InferOptions): ShapeTable {
   const run: Run = {
     graphs: model.graphs,
     opsets: model.opsets,
-    functions: new Map(model.functions.map((f) => [`${f.domain}.${f.name}`, f])),
+    functions: functionsByName(model),
     infos,
     options,
     // Three turns settle an ordinary loop; 64 visits per node leave room for three such levels.
@@ -122,6 +122,19 @@ function infer(model: Model, options: InferOptions): ShapeTable {
     dtypeOf: (path, name) => find(path, name).dtype,
     elementsOf: (path, name) => find(path, name).data,
   };
+}
+
+/** Those that a node's operator tells apart; several of one name differ by overload, which is not followed. */
+function functionsByName(model: Model): Map<string, FunctionInfo> {
+  const found = new Map<string, FunctionInfo>();
+  const twice = new Set<string>();
+  for (const f of model.functions) {
+    const name = `${f.domain}.${f.name}`;
+    if (found.has(name)) twice.add(name);
+    found.set(name, f);
+  }
+  for (const name of twice) found.delete(name);
+  return found;
 }
 
 function lookUp(infos: Infos, path: GraphPath, name: string): Info {

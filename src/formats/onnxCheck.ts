@@ -22,7 +22,8 @@ export function messageFindings(model: Model): Finding[] {
       "Raise the IR version to 3 or later.",
     );
   const keys = message.metadataProps.map(({ key }) => key);
-  const twice = keys.find((key, i) => keys.indexOf(key) !== i);
+  const once = new Set<string>();
+  const twice = keys.find((key) => once.size === once.add(key).size);
   if (twice !== undefined)
     report(
       "error",

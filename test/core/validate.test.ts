@@ -138,6 +138,19 @@ describe("validation", () => {
     assert.equal(finding?.place.op, "Relu");
   });
 
+  it("of a file in which everything is wrong ends soon", () => {
+    const nodes = Array.from({ length: 20_000 }, (_, i) => `y${i} = Relux(n${i}, m${i}) { c: 1 }`);
+    const branches = Array.from(
+      { length: 300 },
+      (_, i) => `z${i} = If(c) { then_branch: graph { p${i} = Relu(q) output p${i} float32 } }`,
+    );
+    const model = modelFromText(`input c bool []\n${[...nodes, ...branches].join("\n")}`);
+    const started = performance.now();
+    const findings = validateModel(model, () => []);
+    assert.equal(findings.length, 10_000);
+    assert.ok(performance.now() - started < 4000);
+  });
+
   it("gives the verdicts of the ONNX checker on broken models", (t) => {
     const folder = tempFolder(t);
     writeFileSync(path.join(folder, SIDE_FILE), new Uint8Array(8));

@@ -1,5 +1,4 @@
 /** Stored inputs and expected outputs of the corpus: tensors, sequences and optionals as their types. */
-import { readFileSync } from "node:fs";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { fromBinary } from "@bufbuild/protobuf";
 import type { ElementType } from "../../src/core/model.ts";
@@ -18,30 +17,29 @@ import { readTensor } from "../../src/formats/onnxTensor.ts";
  * What is stored in a `.pb` file of a value of that type: element type, shape and small elements.
  * SequenceProto and OptionalProto are not part of model files, so they are read here by field number.
  */
-export const storedInfo = (file: string, type: ElementType): Info =>
-  decode(readFileSync(file), type, file);
+export const storedInfo = (bytes: Uint8Array, type: ElementType): Info => decode(bytes, type);
 
 const TENSOR: ElementType = { type: "tensor", dtype: null, shape: null };
 const SEQUENCE: ElementType = { ...TENSOR, type: "sequence" };
 const OPTIONAL: ElementType = { ...TENSOR, type: "optional" };
 
-function decode(bytes: Uint8Array, type: ElementType, file: string): Info {
-  if (type.type === "tensor") return tensor(bytes, file);
+function decode(bytes: Uint8Array, type: ElementType): Info {
+  if (type.type === "tensor") return tensor(bytes);
   const parts = fields(bytes);
   if (type.type === "sequence") {
     const elements = [
-      ...(parts.get(3) ?? []).map((part) => decode(part, TENSOR, file)),
-      ...(parts.get(5) ?? []).map((part) => decode(part, SEQUENCE, file)),
-      ...(parts.get(7) ?? []).map((part) => decode(part, OPTIONAL, file)),
+      ...(parts.get(3) ?? []).map((part) => decode(part, TENSOR)),
+      ...(parts.get(5) ?? []).map((part) => decode(part, SEQUENCE)),
+      ...(parts.get(7) ?? []).map((part) => decode(part, OPTIONAL)),
     ];
     return sequenceOf(common(elements), elements.length);
   }
   // Some cases store what the optional holds without the message around it.
   if (type.element?.type === "sequence" && !parts.has(5))
-    return holding("optional", decode(bytes, SEQUENCE, file));
+    return holding("optional", decode(bytes, SEQUENCE));
   const [held] = [
-    ...(parts.get(3) ?? []).map((part) => decode(part, TENSOR, file)),
-    ...(parts.get(5) ?? []).map((part) => decode(part, SEQUENCE, file)),
+    ...(parts.get(3) ?? []).map((part) => decode(part, TENSOR)),
+    ...(parts.get(5) ?? []).map((part) => decode(part, SEQUENCE)),
   ];
   return held ? holding("optional", held) : UNKNOWN;
 }
@@ -62,11 +60,11 @@ function common(elements: readonly Info[]): Info {
   );
 }
 
-function tensor(bytes: Uint8Array, file: string): Info {
+function tensor(bytes: Uint8Array): Info {
   const read = readTensor(
-    { path: file, payloads: [], siblings: { resolve: () => null }, externalFiles: new Map() },
+    { path: "expected", payloads: [], siblings: { resolve: () => null }, externalFiles: new Map() },
     fromBinary(TensorProtoSchema, bytes),
-    file,
+    "a tensor",
   );
   if (!read) return UNKNOWN;
   const data = read.at instanceof Uint8Array ? elementsOf(read, read.at) : null;

@@ -2,11 +2,10 @@
  * Inferred element types and shapes against the stored expected outputs of a model of the corpus:
  * a figure that is known and differs is a mistake, one that is not known is counted.
  */
-import { existsSync, readdirSync } from "node:fs";
-import path from "node:path";
 import { mainGraph, type Dim, type ElementType, type Model } from "../../src/core/model.ts";
 import { inferShapes } from "../../src/core/shapeInference.ts";
 import type { Info } from "../../src/core/shapes/rule.ts";
+import type { CorpusCase } from "./cases.ts";
 import { storedInfo } from "./expected.ts";
 
 export interface InferenceCheck {
@@ -30,32 +29,35 @@ export const plus = (a: InferenceCheck, b: InferenceCheck): InferenceCheck => ({
 
 /**
  * The rules alone, without what the file declares of its outputs.
- * @param folder of the model, with its `test_data_set_N`
  * @param withData also knows the elements of small inputs, which shapes are often computed from
  */
-export function checkInference(model: Model, folder: string, withData: boolean): InferenceCheck {
-  const sets = readdirSync(folder).filter((name) => name.startsWith("test_data_set_"));
-  return sets
-    .map((set) => checkSet(model, path.join(folder, set), withData))
-    .reduce<InferenceCheck>(plus, ZERO);
-}
+export const checkInference = (
+  model: Model,
+  { sets }: CorpusCase,
+  withData: boolean,
+): InferenceCheck =>
+  sets.map((set) => checkSet(model, set, withData)).reduce<InferenceCheck>(plus, ZERO);
 
-function checkSet(model: Model, set: string, withData: boolean): InferenceCheck {
+function checkSet(
+  model: Model,
+  set: CorpusCase["sets"][number],
+  withData: boolean,
+): InferenceCheck {
   const main = mainGraph(model);
   const typeOf = (name: string): ElementType =>
     main.values.get(name) ?? { type: "tensor", dtype: null, shape: null };
-  const stored = (kind: "input" | "output", i: number, name: string): Info | null => {
-    const file = path.join(set, `${kind}_${i}.pb`);
-    return existsSync(file) ? storedInfo(file, typeOf(name)) : null;
+  const stored = (kind: "inputs" | "outputs", i: number, name: string): Info | null => {
+    const bytes = set[kind][i];
+    return bytes ? storedInfo(bytes, typeOf(name)) : null;
   };
-  const inputs = new Map(main.inputs.map((name, i) => [name, stored("input", i, name)]));
+  const inputs = new Map(main.inputs.map((name, i) => [name, stored("inputs", i, name)]));
   const table = inferShapes(model, {
     onlyRules: true,
     ...(withData ? { given: (name) => inputs.get(name) ?? null } : {}),
   });
   let check = ZERO;
   main.outputs.forEach((name, i) => {
-    const expected = stored("output", i, name);
+    const expected = stored("outputs", i, name);
     if (expected === null) return;
     const mistakes: string[] = [];
     const unknown: string[] = [];

@@ -1,4 +1,5 @@
 /** What `lathe validate` says of a file, in the terms of the ONNX checker. */
+import type { Model } from "../../src/core/model.ts";
 import { openModel } from "../../src/engine/files.ts";
 import { validateModel, type Finding } from "../../src/core/validate/index.ts";
 import { hiddenNames, messageFindings } from "../../src/formats/index.ts";
@@ -13,9 +14,11 @@ export interface Verdict {
   readonly unreadable: string | null;
 }
 
-export function verdictOf(file: string): Verdict {
+export const verdictOf = (file: string): Verdict => verdictOn(() => openModel(file));
+
+export function verdictOn(open: () => Model): Verdict {
   try {
-    const model = openModel(file);
+    const model = open();
     const findings = [
       ...messageFindings(model),
       ...validateModel(model, (path) => hiddenNames(model, path)),

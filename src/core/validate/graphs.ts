@@ -11,27 +11,39 @@ import { topologicalOrder } from "../topology.ts";
 import { nearest } from "../../shared/failure.ts";
 import { atNode, inGraph, type Report } from "./finding.ts";
 
+/** Names compared with a missing one, to say which was meant; edit distances take time. */
+const MAX_NAMES = 2000;
+
 /** The graphs looked at: those of the model, or those of one function. */
 export interface Scope {
   readonly model: Model;
   readonly graphs: Model["graphs"];
   readonly opsets: Model["opsets"];
   readonly inFunction: string | null;
+  /** The model's own functions, as "domain.name". */
+  readonly functions: ReadonlySet<string>;
+  /** How often a missing name may still be compared with those there are. */
+  readonly guesses: { left: number };
   /** Names of initializers that a Model does not show: sparse ones, and those of unknown types. */
   readonly hidden: (path: GraphPath) => readonly string[];
 }
 
-/** Checks one graph and the bodies inside it. @param outer names that the graphs around it have so far */
-export function checkGraph(
-  scope: Scope,
-  graph: Graph,
-  outer: ReadonlySet<string>,
-  report: Report,
-): void {
+/** Names that graphs around a body have so far, nearest first; a chain, because copies would cost n². */
+export interface Outer {
+  readonly names: ReadonlySet<string>;
+  readonly around: Outer | null;
+}
+function hasName(outer: Outer | null, name: string): boolean {
+  for (let at = outer; at !== null; at = at.around) if (at.names.has(name)) return true;
+  return false;
+}
+
+/** Checks one graph and the bodies inside it. */
+export function checkGraph(scope: Scope, graph: Graph, outer: Outer | null, report: Report): void {
   const { model, inFunction } = scope;
   const own = new Set<string>();
   const place = (name: string): ReturnType<typeof inGraph> => inGraph(graph, inFunction, name);
-  const isFree = (name: string): boolean => !own.has(name) && !outer.has(name);
+  const isFree = (name: string): boolean => !own.has(name) && !hasName(outer, name);
   for (const name of graph.inputs) {
     if (own.has(name))
       report(
@@ -66,7 +78,7 @@ export function checkGraph(
     for (const attr of Object.values(node.attrs)) {
       const body = attr.kind === "graph" ? scope.graphs.get(graphKey(attr.path)) : undefined;
       if (body && body.path.length > graph.path.length)
-        checkGraph(scope, body, new Set([...outer, ...own]), report);
+        checkGraph(scope, body, { names: own, around: outer }, report);
     }
     for (const name of node.outputs) {
       if (name === "") continue;
@@ -108,7 +120,7 @@ function reportMissing(
   const place = atNode(graph.path, scope.inFunction, node, name);
   const maker = makers.get(name);
   if (!maker) {
-    const near = nearest(name, [...own].slice(0, 2000));
+    const near = scope.guesses.left-- > 0 ? nearest(name, [...own].slice(0, MAX_NAMES)) : null;
     report(
       "error",
       "missing-input",
@@ -164,7 +176,7 @@ function checkOutputs(
   scope: Scope,
   graph: Graph,
   own: ReadonlySet<string>,
-  outer: ReadonlySet<string>,
+  outer: Outer | null,
   report: Report,
 ): void {
   const { inFunction, model } = scope;
@@ -179,7 +191,7 @@ function checkOutputs(
         "Remove one of them.",
       );
     listed.add(name);
-    if (!own.has(name) && !(graph.path.length > 0 && outer.has(name)))
+    if (!own.has(name) && !(graph.path.length > 0 && hasName(outer, name)))
       report(
         "error",
         "output-not-made",

@@ -19,6 +19,10 @@ import { checkDeclarations, checkTypes, reportContradiction } from "./types.ts";
 
 export type { Finding, Place, Report } from "./finding.ts";
 
+/** More than anyone reads; a damaged file must not fill memory with them. */
+const MAX_FINDINGS = 10_000;
+const MAX_GUESSES = 50;
+
 /**
  * Nothing to check in a safetensors model: its reader refuses what is wrong.
  * @param hidden names of initializers that the model does not show, by graph
@@ -31,31 +35,46 @@ export function validateModel(
   const report: Report = (severity, code, place, message, fix) => {
     // A body that is entered more than once says the same again.
     const key = JSON.stringify([code, place, message]);
-    if (!findings.has(key)) findings.set(key, { severity, code, place, message, fix });
+    if (findings.size < MAX_FINDINGS && !findings.has(key))
+      findings.set(key, { severity, code, place, message, fix });
   };
   if (model.format !== "onnx") return [];
   checkVersions(model, report);
   const contradictions: Contradiction[] = [];
   const table = inferShapes(model, { report: (found) => contradictions.push(found) });
-  const main: Scope = { ...model, model, inFunction: null, hidden };
-  checkScope(main, table, report);
-  for (const f of model.functions) checkFunction(model, f, report);
+  const names = model.functions.map(nameOf);
+  const shared = { model, functions: new Set(names), guesses: { left: MAX_GUESSES } };
+  const { graphs, opsets } = model;
+  checkScope({ ...shared, graphs, opsets, inFunction: null, hidden }, table, report);
+  const seen = new Set<string>();
+  for (const f of model.functions) {
+    if (seen.has(nameOf(f)))
+      report(
+        "warning",
+        "function-overload",
+        { ...NOWHERE, inFunction: nameOf(f) },
+        `There are several functions "${nameOf(f)}"; only their overloads tell them apart.`,
+        "Give each a name of its own.",
+      );
+    seen.add(nameOf(f));
+    const scope = { ...shared, graphs: f.graphs, opsets: f.opsets, hidden: () => [] };
+    checkFunction({ ...scope, inFunction: nameOf(f) }, f, report);
+  }
+  const bodies = new Map(model.functions.map((f) => [nameOf(f), f.graphs]));
   for (const found of contradictions) {
-    const graphs =
-      found.inFunction === null ? model.graphs : functionGraphs(model, found.inFunction);
-    const graph = graphs?.get(graphKey(found.path));
+    const within = found.inFunction === null ? model.graphs : bodies.get(found.inFunction);
+    const graph = within?.get(graphKey(found.path));
     if (graph) reportContradiction(found, graph, report);
   }
   return [...findings.values()];
 }
 
-const functionGraphs = (model: Model, name: string): Model["graphs"] | undefined =>
-  model.functions.find((f) => `${f.domain}.${f.name}` === name)?.graphs;
+const nameOf = (f: FunctionInfo): string => `${f.domain}.${f.name}`;
 
 /** @param table null inside a function, whose types depend on each call */
 function checkScope(scope: Scope, table: ShapeTable | null, report: Report): void {
   const main = scope.graphs.get(graphKey(MAIN));
-  if (main) checkGraph(scope, main, new Set(), report);
+  if (main) checkGraph(scope, main, null, report);
   for (const graph of scope.graphs.values()) {
     const made = new Set([...graph.inputs, ...graph.tensors.keys()]);
     for (const node of graph.nodes) {
@@ -118,20 +137,13 @@ function checkVersions(model: Model, report: Report): void {
     );
 }
 
-function checkFunction(model: Model, f: FunctionInfo, report: Report): void {
-  const name = `${f.domain}.${f.name}`;
+function checkFunction(scope: Scope, f: FunctionInfo, report: Report): void {
+  const { model } = scope;
+  const name = nameOf(f);
   const place = { ...NOWHERE, inFunction: name };
   const say = (message: string, fix: string): void =>
     report("error", "function", place, message, fix);
   if (f.name === "") say("A function has no name.", "Give it one.");
-  if (model.functions.some((other) => other !== f && `${other.domain}.${other.name}` === name))
-    report(
-      "warning",
-      "function-overload",
-      place,
-      `There are several functions "${name}"; only their overloads tell them apart.`,
-      "Give each a name of its own.",
-    );
   if (f.opsets.size === 0)
     say(`The function "${name}" imports no operator set.`, "Add opset_import to it.");
   for (const [domain, version] of f.opsets) {
@@ -146,30 +158,24 @@ function checkFunction(model: Model, f: FunctionInfo, report: Report): void {
       );
   }
   for (const list of [body(f)?.inputs ?? [], f.attributes]) {
-    const twice = list.find((one, i) => list.indexOf(one) !== i);
+    const once = new Set<string>();
+    const twice = list.find((one) => once.size === once.add(one).size);
     if (twice !== undefined)
       say(
         `The function "${name}" has two parameters named "${twice}".`,
         "Give each a name of its own.",
       );
   }
+  const attributes = new Set(f.attributes);
   for (const graph of f.graphs.values())
     for (const node of graph.nodes)
       for (const attr of Object.values(node.attrs))
-        if (
-          attr.kind === "opaque" &&
-          attr.refersTo !== undefined &&
-          !f.attributes.includes(attr.refersTo)
-        )
+        if (attr.kind === "opaque" && attr.refersTo !== undefined && !attributes.has(attr.refersTo))
           say(
             `${node.op} in the function "${name}" refers to its attribute "${attr.refersTo}", which it does not have.`,
             "Declare the attribute of the function.",
           );
-  checkScope(
-    { model, graphs: f.graphs, opsets: f.opsets, inFunction: name, hidden: () => [] },
-    null,
-    report,
-  );
+  checkScope(scope, null, report);
   const graph = body(f);
   const made = new Set([
     ...(graph?.inputs ?? []),

@@ -88,7 +88,7 @@ export function checkNode(
     );
     return null;
   }
-  if (model.functions.some((f) => f.domain === domain && f.name === op)) return null;
+  if (scope.functions.has(`${domain}.${op}`)) return null;
   const newest = newestOpset(domain);
   // Nothing is known of operators of other domains.
   if (newest === null) return null;
