@@ -95,21 +95,27 @@ function afterwards(scene: CandidateScene, candidates: readonly Candidate[]): re
     candidates.find(({ picks }) =>
       picks.every((option) => option === null || option.way === first?.way),
     ) ?? null;
-  return scene.alternatives.flatMap(({ label, entries }): readonly Candidate[] => {
-    const none = scene.layers.map(() => null);
-    const of = (picks: Picks, text: string, savedBytes: number): Candidate => ({
-      label: text,
-      entries: assemble([...scene.before, ...entries], scene.ways, picks),
-      picks,
-      ...prediction(scene, picks),
-      predicted: NaN,
-      savedBytes,
-    });
-    return [
-      of(none, label, 0),
-      ...(whole ? [of(whole.picks, `${label}, ${whole.label}`, whole.savedBytes)] : []),
-    ];
-  });
+  return scene.alternatives.flatMap((alternative): readonly Candidate[] => [
+    after(scene, alternative, null),
+    ...(whole ? [after(scene, alternative, whole)] : []),
+  ]);
+}
+
+/** A candidate with something done to the whole model before; null: only that. */
+export function after(
+  scene: Pick<CandidateScene, "before" | "ways" | "layers" | "damages">,
+  { label, entries }: Alternative,
+  candidate: Candidate | null,
+): Candidate {
+  const picks = candidate?.picks ?? scene.layers.map(() => null);
+  return {
+    label: candidate ? `${label}, ${candidate.label}` : label,
+    entries: assemble([...scene.before, ...entries], scene.ways, picks),
+    picks,
+    ...prediction(scene, picks),
+    predicted: NaN,
+    savedBytes: candidate?.savedBytes ?? 0,
+  };
 }
 
 /** A way that saves less than this share of what a configuration saves is not worth a line of the recipe. */
@@ -152,7 +158,10 @@ const damageAt = (
   return option < 0 ? 0 : (damages.of[i]?.[option] ?? Infinity);
 };
 
-function prediction(scene: CandidateScene, picks: Picks): Pick<Candidate, "predicted" | "worst"> {
+function prediction(
+  scene: Pick<CandidateScene, "layers" | "damages">,
+  picks: Picks,
+): Pick<Candidate, "predicted" | "worst"> {
   const damages = picks.map((option, i) => (option ? damageAt(scene, i, option.way) : 0));
   const predicted = damages.reduce((sum, damage) => sum + damage, 0);
   const worst = damages

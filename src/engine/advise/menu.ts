@@ -76,18 +76,26 @@ export interface Alternative {
 }
 
 /** @param shrink whether removing channels is worth it: for speed, or for sizes below 8 bit. */
-export const alternatives = (model: Model, shrink: boolean): readonly Alternative[] =>
-  [
-    { label: "equalized", entry: entryOf("quantize.equalize", {}) },
-    ...(shrink
-      ? [0.125, 0.25].map((amount) => ({
-          label: `${100 * amount} % of channels removed`,
-          entry: entryOf("prune.channels", { amount }),
-        }))
-      : []),
-  ].flatMap(({ label, entry }) =>
-    entry && planEntry(model, entry).plan.units.length > 0 ? [{ label, entries: [entry] }] : [],
+export const alternatives = (model: Model, shrink: boolean): readonly Alternative[] => [
+  ...alternative(model, "equalized", entryOf("quantize.equalize", {})),
+  ...(shrink ? shrinking(model, [0.125, 0.25]) : []),
+];
+
+/** What is tried, one after the other, while a wanted size is not reached. */
+export const lastResorts = (model: Model): readonly Alternative[] =>
+  shrinking(model, [0.375, 0.5, 0.625, 0.75]);
+
+const shrinking = (model: Model, amounts: readonly number[]): readonly Alternative[] =>
+  amounts.flatMap((amount) =>
+    alternative(
+      model,
+      `${100 * amount} % of channels removed`,
+      entryOf("prune.channels", { amount }),
+    ),
   );
+
+const alternative = (model: Model, label: string, entry: Entry | null): readonly Alternative[] =>
+  entry && planEntry(model, entry).plan.units.length > 0 ? [{ label, entries: [entry] }] : [];
 
 /** Ways that change at least one layer of the model. */
 export function waysFor(

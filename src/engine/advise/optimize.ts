@@ -24,17 +24,15 @@ import { planEntry } from "../compute.ts";
 import { save, type JobTools } from "../jobs.ts";
 import { breathe } from "../saveWrite.ts";
 import { keptLayers } from "./assemble.ts";
-import { candidatesFor, type Candidate } from "./candidates.ts";
+import { candidatesFor, type CandidateScene } from "./candidates.ts";
 import { damageOf, measureDamages } from "./damage.ts";
 import { alternatives, layersOf, preparations, waysFor, type Layer } from "./menu.ts";
 import { DEFAULT_DROP, firstThatHolds, point, type Chosen } from "./hold.ts";
+import { measureAll, NONE, reachSize } from "./measure.ts";
 import { say } from "./optimizeText.ts";
-import { inOrder, maySlow, whyNot, type Measured } from "./order.ts";
+import { inOrder, whyNot, type Measured } from "./order.ts";
 import { openTrial, type Trial } from "./trial.ts";
 
-const QUICK_RUNS = 21;
-/** For those that a first look calls a little slower. */
-const LONGER_RUNS = 60;
 /** A preparation that moves outputs more than this did not keep them. */
 const ROUNDING = 1e-4;
 
@@ -108,14 +106,15 @@ async function search(scene: Scene, task: Task): Promise<Found> {
   reasons.push(...damages.skipped.map(({ name, reason }) => `${name} is left out: ${reason}.`));
   const wanted = wantedSize(goal, trial.sizeBefore);
   const bearable = goal.maxDrop ?? DEFAULT_DROP;
+  const parts: CandidateScene = {
+    before,
+    ways,
+    layers,
+    damages,
+    alternatives: alternatives(model, goal.faster || wanted !== null),
+  };
   const { candidates, front } = candidatesFor(
-    {
-      before,
-      ways,
-      layers,
-      damages,
-      alternatives: alternatives(model, goal.faster || wanted !== null),
-    },
+    parts,
     bearable,
     wanted === null ? null : trial.sizeBefore - wanted,
   );
@@ -127,7 +126,13 @@ async function search(scene: Scene, task: Task): Promise<Found> {
       trial.meter,
     ),
   );
-  const { measured, failed } = await measureAll(scene, candidates, part(task, 0.5, 0.8));
+  const first = await measureAll(trial, candidates, part(task, 0.5, 0.75));
+  const last =
+    wanted === null
+      ? NONE
+      : await reachSize(trial, model, parts, first.measured, wanted, part(task, 0.75, 0.8));
+  const measured = [...first.measured, ...last.measured];
+  const failed = [...first.failed, ...last.failed];
   const points = new Map<string, Considered>();
   const note = (
     one: Measured,
@@ -185,46 +190,6 @@ const wantedSize = ({ targetSize }: OptimizeGoal, before: number): number | null
     : "bytes" in targetSize
       ? targetSize.bytes
       : Math.floor(targetSize.share * before);
-
-async function measureAll(
-  { trial }: Scene,
-  candidates: readonly Candidate[],
-  task: Task,
-): Promise<{ readonly measured: readonly Measured[]; readonly failed: readonly string[] }> {
-  const measured: Measured[] = [];
-  const failed: string[] = [];
-  for (const [i, candidate] of candidates.entries()) {
-    await breathe(task);
-    task.progress(i / candidates.length, candidate.label);
-    try {
-      const drift = await trial.driftOf(candidate.entries, task);
-      const damage = damageOf(drift);
-      if (!Number.isFinite(damage)) {
-        failed.push(`${candidate.label} gives NaN or infinite outputs.`);
-        continue;
-      }
-      const sizeBytes = await trial.sizeOf(candidate.entries, task);
-      const quick = await trial.latencyOf(candidate.entries, QUICK_RUNS, task);
-      const latency = maySlow(quick)
-        ? await trial.latencyOf(candidate.entries, LONGER_RUNS, task)
-        : quick;
-      measured.push({
-        ...candidate,
-        damage,
-        kl: drift.kl,
-        sqnrDb: drift.sqnrDb,
-        sizeBytes,
-        latency,
-      });
-    } catch (error) {
-      const isOurs =
-        error instanceof LatheError && ["engine", "result", "param"].includes(error.failure.code);
-      if (!isOurs) throw error;
-      failed.push(`${candidate.label} does not run: ${error.failure.message}`);
-    }
-  }
-  return { measured, failed };
-}
 
 function nothing({ trial, data, doc }: Scene, found: Found): OptimizeResult {
   return {

@@ -104,9 +104,10 @@ export const say = {
     looks === 0
       ? "No candidate is near enough to the goal to be measured on the report samples."
       : `None of the ${plural(looks, "candidate")} measured on the report samples holds${limit === null ? "" : " with its whole interval"}.`,
-  unchanged: (path: string): string => `Nothing safe was found; ${path} stays as it is.`,
+  unchanged: (path: string): string =>
+    `Nothing safe that meets the goal was found; ${path} stays as it is.`,
   splits: (data: string, trial: Trial): string =>
-    `search: ${trial.meter.evidence}; report: ${trial.reported === 0 ? "not used" : plural(trial.reported, "sample")} of ${data}`,
+    `search: ${trial.meter.evidence}; report: ${trial.reported === 0 ? "no sample was needed" : `${plural(trial.reported, "sample")} of ${data}`}`,
   suggestions: (
     one: Candidate & Apart,
     quality: PairedQuality | null,

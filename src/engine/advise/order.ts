@@ -30,8 +30,12 @@ export const isFaster = ({ ratioHigh }: BenchResult): boolean =>
 
 /** Sizes within 5 % count as equal: no one gives quality away for them. */
 const SAME_SIZE = 1.05;
-/** Times within 20 % too where size is what counts, and within 5 % where speed does. */
-const SAME_TIME = { size: 1.2, speed: 1.05 } as const;
+/**
+ * Times within 20 % too where size is what counts, within 5 % where speed does. Up to `most`, times
+ * whose intervals overlap are equal as well: noise must not decide, nor hide what is clear.
+ */
+const SAME_TIME = { size: { sure: 1.2, most: 1.5 }, speed: { sure: 1.05, most: 1.2 } } as const;
+type Widths = (typeof SAME_TIME)[keyof typeof SAME_TIME];
 
 /** A few percent of a divergence on a few samples is luck, no reason for a longer recipe. */
 const SAME_DAMAGE = 1.1;
@@ -43,13 +47,13 @@ const least = <T>(all: readonly T[], value: (one: T) => number): T | undefined =
     undefined,
   );
 
-/** As fast as `best` as far as was measured: near it, or with intervals that overlap. */
-const isAsFast = (one: Measured, best: Measured, width: number): boolean =>
-  ratioOf(one) <= ratioOf(best) * width ||
-  (one.latency.ratioLow ?? 0) <= (best.latency.ratioHigh ?? Infinity);
-const asFast = (all: readonly Measured[], width: number): readonly Measured[] => {
+const isAsFast = (one: Measured, best: Measured, { sure, most }: Widths): boolean =>
+  ratioOf(one) <= ratioOf(best) * sure ||
+  (ratioOf(one) <= ratioOf(best) * most &&
+    (one.latency.ratioLow ?? 0) <= (best.latency.ratioHigh ?? Infinity));
+const asFast = (all: readonly Measured[], widths: Widths): readonly Measured[] => {
   const best = least(all, ratioOf);
-  return best ? all.filter((one) => isAsFast(one, best, width)) : [];
+  return best ? all.filter((one) => isAsFast(one, best, widths)) : [];
 };
 const asSmall = (all: readonly Measured[]): readonly Measured[] => {
   const best = least(all, ({ sizeBytes }) => sizeBytes);
@@ -64,7 +68,7 @@ function gentlest(all: readonly Measured[]): Measured | undefined {
 
 /**
  * The best of all for a goal. Measured times decide only where they clearly differ, so that the same
- * question finds the same answer: among the equally fast the smaller counts, then the gentler.
+ * question finds the same answer: among the equally fast, or small, the gentlest is the best.
  */
 function bestOf(
   all: readonly Measured[],
@@ -74,7 +78,7 @@ function bestOf(
   // Slower ones last: they are offered only when nothing else is, and it is said.
   const quick = all.filter(({ latency }) => !isSlower(latency));
   const pool = quick.length > 0 ? quick : all;
-  if (goal.faster) return gentlest(asSmall(asFast(pool, SAME_TIME.speed)));
+  if (goal.faster) return gentlest(asFast(pool, SAME_TIME.speed));
   if (wanted !== null) return gentlest(pool);
   return gentlest(asFast(asSmall(pool), SAME_TIME.size));
 }
@@ -121,7 +125,7 @@ export function whyNot(
   const slow = !isAsFast(one, chosen, goal.faster ? SAME_TIME.speed : SAME_TIME.size);
   const large = one.sizeBytes > chosen.sizeBytes * SAME_SIZE;
   if (goal.faster && slow) return say.outdone.time;
-  if ((goal.faster || wanted === null) && large) return say.outdone.size;
+  if (wanted === null && !goal.faster && large) return say.outdone.size;
   if (wanted === null && slow) return say.outdone.time;
   return one.damage > chosen.damage * SAME_DAMAGE ? say.outdone.damage : say.outdone.length;
 }
