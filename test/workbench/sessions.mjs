@@ -3,6 +3,7 @@ import path from "node:path";
 import { analysisFlows } from "./analysisFlows.mjs";
 import { dataFlows } from "./dataFlows.mjs";
 import { openWindow } from "./driver.mjs";
+import { diskFlows } from "./diskFlows.mjs";
 import { fileFlows } from "./fileFlows.mjs";
 import { optimizeFlows } from "./optimizeFlows.mjs";
 import { flows, restrictedFlow, themeFlow } from "./ui.mjs";
@@ -10,7 +11,11 @@ import { validationFlows } from "./validationFlows.mjs";
 import { installVsix, startServer } from "./server.mjs";
 
 const SESSIONS = [
-  { name: "dark", theme: "Default Dark Modern", flows: [...flows, ...validationFlows] },
+  {
+    name: "dark",
+    theme: "Default Dark Modern",
+    flows: [...flows, ...diskFlows, ...validationFlows],
+  },
   {
     name: "measured",
     theme: "Default Dark Modern",
