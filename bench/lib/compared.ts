@@ -39,13 +39,16 @@ interface DiffJson {
     readonly kl: number | null;
     readonly agreement: number | null;
   } | null;
+  /** Why what is null could not be measured. */
+  readonly notes: readonly string[];
 }
 
-/** @throws Error when a file does not load or the data does not fit. */
+/** @throws Error with the reason when a file does not load or the data does not fit. */
 export async function compareFiles(before: string, after: string, data: string): Promise<Compared> {
   const diff = lastJson(await lathe("diff", before, after, "--data", data, "--json")) as DiffJson;
   const { accuracy } = diff;
-  if (accuracy === null) throw new Error(`${data} has nothing to measure accuracy with`);
+  if (accuracy === null)
+    throw new Error(diff.notes[0] ?? `${data} has nothing to measure accuracy with`);
   const bytes = statSync(after).size;
   return {
     bytes,
@@ -63,14 +66,29 @@ export async function compareFiles(before: string, after: string, data: string):
   };
 }
 
-/** The result, or the last line of what was said instead: a peer that fails is a row, not the end. */
+/** The result, or why there is none: a peer that fails is a row, not the end. */
 export async function attempt<T>(work: () => Promise<T>): Promise<T | string> {
   try {
     return await work();
   } catch (error) {
-    const lines = (error as Error).message.trim().split("\n");
-    return (lines.at(-1) ?? "").replaceAll("|", "/").slice(0, 160);
+    return shortReason((error as Error).message);
   }
+}
+
+const MOST_CHARS = 160;
+
+/**
+ * What went wrong, for a cell of a table: of a file that the runtime refuses the error it names, else
+ * the last line of what was said; without the folders of this machine.
+ */
+export function shortReason(message: string): string {
+  const named = message.replaceAll(/(?:\/[^\s/:"'(),]+)+\/([^\s/:"'(),]+)/g, "$1").trim();
+  const refused = /onnxruntime does not load .*? Error (.+)/.exec(named)?.[1];
+  const reason =
+    refused === undefined
+      ? (named.split("\n").at(-1) ?? "")
+      : `onnxruntime does not load the file: ${refused}`;
+  return reason.replaceAll("|", "/").slice(0, MOST_CHARS);
 }
 
 const digits = (value: number | null, places: number): string => value?.toFixed(places) ?? "–";

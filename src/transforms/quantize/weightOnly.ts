@@ -160,8 +160,8 @@ export default defineTransform({
     // Asked for together, so that one pass over the data serves all.
     await Promise.all(
       units.map(async ({ name, weight, variants }) => {
-        const found = variants.map((one) =>
-          one.storage === "gather" ? null : momentsOf(ctx, one, weight.tensor),
+        const found = variants.map(async (one) =>
+          one.storage === "gather" ? null : await momentsOf(ctx, one, weight.tensor),
         );
         moments.set(name, await Promise.all(found));
       }),
