@@ -4,6 +4,8 @@ import * as vscode from "vscode";
 import { engineErrors, usageErrors } from "../shared/errors.ts";
 import { CATALOG } from "./catalogue.ts";
 import { beforeAndAfter } from "./compare.ts";
+import { convertFiles } from "./convertFiles.ts";
+import { extractPart } from "./extractPart.ts";
 import type { EngineHost } from "./engine.ts";
 import { commandOf, familiesOf, type CommandFamily } from "./families.ts";
 import { committed } from "./versions.ts";
@@ -54,6 +56,9 @@ export function registerCommands(options: CommandOptions): vscode.Disposable {
     ]),
     register("lathe.optimize", (uri) => optimizeEditor(options, uri)),
     register("lathe.optimizeFiles", (uri, uris) => optimize(options, modelFiles(uri, uris))),
+    register("lathe.convert", (uri) => convertEditor(options, uri)),
+    register("lathe.convertFiles", (uri, uris) => convert(options, modelFiles(uri, uris))),
+    register("lathe.extract", (uri) => extractPart(engine, editor, uri)),
     register("lathe.compare", (uri) => compare(options, activeFile(editor, uri), null)),
     register("lathe.compareFiles", (uri, uris) => {
       const [first, second] = modelFiles(uri, uris);
@@ -133,6 +138,18 @@ async function optimizeEditor(options: CommandOptions, uri: unknown): Promise<vo
 async function optimize(options: CommandOptions, files: readonly string[]): Promise<void> {
   if (!vscode.workspace.isTrusted) throw engineErrors.untrusted();
   if (files.length > 0) await optimizeFiles(options, files);
+}
+
+/** The open model's file, as it is on disk, or one that is asked for. */
+async function convertEditor(options: CommandOptions, uri: unknown): Promise<void> {
+  const title = vscode.l10n.t("Convert…");
+  const file = activeFile(options.editor, uri) ?? (await pickModel({ title, exclude: [] }));
+  if (file !== null) await convert(options, [file]);
+}
+
+async function convert(options: CommandOptions, files: readonly string[]): Promise<void> {
+  if (!vscode.workspace.isTrusted) throw engineErrors.untrusted();
+  if (files.length > 0) await convertFiles(options, files);
 }
 
 /** Opens the Diff page of the later model. Missing ones are asked for. */

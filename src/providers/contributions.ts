@@ -58,6 +58,9 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
         { command: commandOf(family, "files"), title, category: "Lathe" },
       ];
     }),
+    { command: "lathe.convert", title: "%command.convert%", category: "Lathe" },
+    { command: "lathe.convertFiles", title: "%command.convert%", category: "Lathe" },
+    { command: "lathe.extract", title: "%command.extract%", category: "Lathe" },
     {
       command: "lathe.compare",
       title: "%command.compare%",
@@ -84,6 +87,7 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
       when: MODEL_FILE,
       group: `3_lathe@${index + 1}`,
     })),
+    { command: "lathe.convertFiles", when: MODEL_FILE, group: "3_lathe@80" },
     { command: "lathe.compareFiles", when: `${MODEL_FILE} && ${ONE_OR_TWO}`, group: "3_lathe@90" },
   ];
   const git = `${MODEL_EDITOR} && gitOpenRepositoryCount > 0`;
@@ -95,6 +99,8 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
       // The first family and the comparison are buttons, the others are in the editor's menu.
       group: index === 0 ? "navigation@1" : `1_lathe@${index}`,
     })),
+    { command: "lathe.convert", when: MODEL_EDITOR, group: "1_lathe@80" },
+    { command: "lathe.extract", when: MODEL_EDITOR, group: "1_lathe@81" },
     { command: "lathe.compare", when: MODEL_EDITOR, group: "navigation@2" },
     { command: "lathe.compareCommitted", when: git, group: "2_lathe@1" },
     { command: "lathe.showInspector", when: MODEL_EDITOR, group: "navigation@3" },
@@ -122,6 +128,7 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
       "editor/title": title,
       commandPalette: [
         ...fromExplorer,
+        { command: "lathe.extract", when: MODEL_EDITOR },
         { command: "lathe.cancel", when: "lathe.jobRunning" },
         { command: "lathe.compareCommitted", when: git },
       ],

@@ -151,6 +151,7 @@ async function transformFile(
   const { file, entries, data, target, allowed } = p;
   const toWrite = allowed === null ? 1 : BEFORE_MEASURING;
   const input = { ...(await engine.open(file)), ...(data === undefined ? {} : { data }) };
+  const { sizeBytes: sizeBefore } = await engine.ask("summary", { doc: input }, { signal });
   const recipe: Entry[] = [];
   let units = 0;
   const skipped: Skip[] = [];
@@ -225,6 +226,7 @@ async function transformFile(
     input,
     output: saved.path,
     sizeBytes: saved.sizeBytes,
+    sizeBefore,
     result: parts.filter((text) => text !== null).join("; "),
     details,
     next: measured === null ? [] : nextActions(options, p, { input, recipe }, measured),

@@ -21,6 +21,8 @@ interface Written {
   readonly input: Doc;
   readonly output: string;
   readonly sizeBytes: number;
+  /** Of all of the input's files; the input itself where it is one. */
+  readonly sizeBefore?: number;
   /** What else there is to say, in a line: whether it was verified, what changed. */
   readonly result: string;
   /** Lines of the log. */
@@ -112,8 +114,11 @@ function outcomeText(outcome: Outcome): string {
   }
 }
 
-function sizesOf({ input, sizeBytes }: Written): string {
-  const before = input.base.fingerprint.sizeBytes;
+const bytesBefore = ({ input, sizeBefore }: Written): number =>
+  sizeBefore ?? input.base.fingerprint.sizeBytes;
+function sizesOf(written: Written): string {
+  const { sizeBytes } = written;
+  const before = bytesBefore(written);
   return `${formatBytes(before)} → ${formatBytes(sizeBytes)} (${formatPercent(sizeBytes / before)})`;
 }
 
@@ -165,7 +170,7 @@ async function pickWritten(title: string, written: readonly Written[]): Promise<
 
 function batchText(outcomes: readonly Outcome[]): string {
   const written = outcomes.filter((outcome) => outcome.kind === "written");
-  const before = written.reduce((sum, { input }) => sum + input.base.fingerprint.sizeBytes, 0);
+  const before = written.reduce((sum, one) => sum + bytesBefore(one), 0);
   const after = written.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const rest = outcomes.filter((outcome) => outcome.kind !== "written").map(outcomeText);
   const sizes =

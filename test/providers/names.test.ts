@@ -5,7 +5,7 @@ import { contributes } from "../../src/providers/contributions.ts";
 import { dataMemory } from "../../src/providers/dataMemory.ts";
 import { relativeDataset } from "../../src/providers/datasetText.ts";
 import { familiesOf } from "../../src/providers/families.ts";
-import { outputBeside } from "../../src/providers/outputName.ts";
+import { convertedName, outputBeside } from "../../src/providers/outputName.ts";
 import { checkedEntry } from "../../src/providers/recipe.ts";
 import type { CatalogEntry } from "../../src/shared/protocol.ts";
 
@@ -18,6 +18,19 @@ test("outputs get a name of their own beside the input", () => {
   assert.equal(
     outputBeside("/m/c.safetensors.index.json", "w4", exists),
     "/m/c.w4.safetensors.index.json",
+  );
+});
+
+test("what is converted has the new extension, and the suffix only where it is needed", () => {
+  const there = new Set(["/m/a.safetensors"]);
+  const exists = (file: string): boolean => there.has(file);
+  const index = "/m/b.safetensors.index.json";
+  assert.equal(convertedName(index, "safetensors", "single", exists), "/m/b.safetensors");
+  assert.equal(convertedName("/m/a.onnx", "safetensors", "w", exists), "/m/a.w.safetensors");
+  assert.equal(convertedName("/m/a.onnx", "onnx", "single", exists), "/m/a.single.onnx");
+  assert.equal(
+    convertedName("/m/a.safetensors", "shards", "s", exists),
+    "/m/a.safetensors.index.json",
   );
 });
 

@@ -18,6 +18,7 @@ import type {
 import { serve, type Handlers, type Port } from "../../../src/shared/wire.ts";
 import { treeLines } from "../../../src/core/moduleLines.ts";
 import * as fake from "./fakeModel.ts";
+import { tree, treeRow } from "./fakeTree.ts";
 
 declare global {
   /** The real engine in the test's process (test/webview/engine.ts). */
@@ -224,13 +225,13 @@ const handlers: Handlers<WebviewApi> = {
   },
   tensorTree: async (p) => {
     await answerTo("tensorTree", p);
-    const root = fake.tree(scenario === "huge" ? fake.HUGE_TOTAL : null, p.filter);
+    const root = tree(scenario === "huge" ? fake.HUGE_TOTAL : null, p.filter);
     const isOpen = ({ id }: { id: string }): boolean => p.filter !== "" || p.open.includes(id);
     const lines = treeLines(root, isOpen, p.sort === "size" ? "size" : "order", p.descending);
     return {
       total: lines.length,
       tensors: root.count,
-      rows: lines.slice(p.from, p.to).map(fake.treeRow),
+      rows: lines.slice(p.from, p.to).map(treeRow),
     };
   },
   tensorStats: async (p) => {

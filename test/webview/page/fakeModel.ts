@@ -12,11 +12,7 @@ import type {
   TensorRow,
   TensorStats,
   Validation,
-  TreeRow,
 } from "../../../src/shared/protocol.ts";
-import type { TreeLine } from "../../../src/core/moduleLines.ts";
-import { treeOf, type Module } from "../../../src/core/moduleTree.ts";
-import type { TensorEntry } from "../../../src/core/tensorTable.ts";
 import type { Doc, Entry } from "../../../src/shared/doc.ts";
 import type { Report, Skip } from "../../../src/shared/report.ts";
 
@@ -88,37 +84,6 @@ export const HUGE_TOTAL = 50_000;
 
 const bytesOf = (rows: readonly TensorRow[]): number =>
   rows.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-/** The modules of the fake tensors, or of `huge` generated ones. */
-export function tree(huge: number | null, filter: string): Module {
-  const rows = huge === null ? tensors : Array.from({ length: huge }, (_, index) => hugeRow(index));
-  return treeOf(
-    rows
-      .filter((row) => row.name.includes(filter))
-      .map((row) => ({
-        id: row.name,
-        graph: { path: [] } as unknown as TensorEntry["graph"],
-        name: row.name,
-        tensor: { ...row, dtype: { name: row.dtype } } as unknown as TensorEntry["tensor"],
-        node: null,
-      })),
-  );
-}
-export function treeRow(line: TreeLine): TreeRow {
-  const { depth } = line;
-  if ("module" in line) {
-    const { id, label, count, sizeBytes } = line.module;
-    return { kind: "module", depth, id, label, count, sizeBytes, open: line.open };
-  }
-  const { dtype, ...tensor } = line.tensor.entry.tensor as unknown as TensorRow & {
-    dtype: { name: string };
-  };
-  return {
-    kind: "tensor",
-    depth,
-    label: line.tensor.label,
-    tensor: { ...tensor, dtype: dtype.name },
-  };
-}
 export const TENSOR_BYTES = bytesOf(tensors);
 
 const isMatrix = (tensor: TensorRow): boolean => tensor.shape.length === 2;
