@@ -48,6 +48,8 @@ export function readOnnx(source: ByteSource, siblings: SiblingFiles): Model {
     reading.warnings.push(
       `${skeleton.strangeTexts} names or texts are not UTF-8; their bytes are kept as they are.`,
     );
+  if (message.trainingInfo.length > 0)
+    reading.warnings.push("Training information is kept as it is.");
   const payloads = [...skeleton.payloads];
   embedHidden(tensors, message, (payload) => ({
     reading: skeleton.reading,

@@ -100,6 +100,69 @@ describe("external data", () => {
     });
   });
 
+  it("is found in every form: several files, several tensors in one, with and without offset and length", () => {
+    const one = large(1, 6000).map((_, i) => i % 256);
+    const two = large(2, 3000).map((_, i) => (7 * i) % 256);
+    const tensor = (name: string, count: number, about: Readonly<Record<string, string>>) => ({
+      name,
+      dataType: 2,
+      dims: [BigInt(count)],
+      dataLocation: 1,
+      externalData: Object.entries(about).map(([key, value]) => ({ key, value })),
+    });
+    const checksum = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
+    const scattered = withGraph({
+      initializer: [
+        tensor("whole", 3000, { location: "sub/two" }),
+        tensor("start", 10, { location: "one", length: "10" }),
+        tensor("rest", 2000, { offset: "4000", location: "one" }),
+        tensor("both", 500, { location: "./one", offset: "100", length: "500", checksum }),
+        tensor("inside", 50, { location: "one", offset: "120", length: "50", other: "kept" }),
+        tensor("empty", 0, { location: "one", offset: "6000", length: "0" }),
+      ],
+      node: [
+        {
+          opType: "Constant",
+          output: ["k"],
+          attribute: [{ name: "value", type: 4, t: tensor("", 30, { location: "sub/two" }) }],
+        },
+      ],
+    });
+    const files = { [FILE]: scattered, "/one": one, "/two": two };
+    const model = readOnnx(scattered, {
+      resolve: (location) =>
+        location === "sub/two"
+          ? { path: "/two", sizeBytes: two.length }
+          : { path: "/one", sizeBytes: one.length },
+    });
+    const expected: Readonly<Record<string, Uint8Array>> = {
+      whole: two,
+      start: one.subarray(0, 10),
+      rest: one.subarray(4000),
+      both: one.subarray(100, 600),
+      inside: one.subarray(120, 170),
+      empty: new Uint8Array(),
+    };
+    const check = (read: Model, where: Readonly<Record<string, Uint8Array>>): void => {
+      for (const [name, bytes] of Object.entries(expected))
+        same(bytesOf(mainGraph(read).tensors.get(name)!.at, where), bytes);
+      const constant = mainGraph(read).nodes[0]!.attrs["value"]!;
+      assert.ok(constant.kind === "tensor");
+      same(bytesOf(constant.value.at, where), two.subarray(0, 30));
+    };
+    check(model, files);
+    assert.deepEqual(
+      model.files.map(({ path, role }) => [path, role]),
+      [
+        [FILE, "model"],
+        ["/two", "external"],
+        ["/one", "external"],
+      ],
+    );
+    const embedded = encode(model, files, { externalData: "never" }).model;
+    check(readOnnx(embedded), { [FILE]: embedded });
+  });
+
   it("is embedded for tensors that a Model does not show", () => {
     const external = {
       name: "h",

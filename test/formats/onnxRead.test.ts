@@ -228,16 +228,20 @@ describe("reading ONNX", () => {
 
   it("warns of what it keeps but does not show", () => {
     const model = readOnnx(
-      withGraph({
-        initializer: [
-          { name: "w", dataType: 2, dims: [1n], rawData: Uint8Array.of(1) },
-          { name: "w", dataType: 2, dims: [1n], rawData: Uint8Array.of(2) },
-          { name: "future", dataType: 99, dims: [1n], rawData: Uint8Array.of(3) },
-        ],
-        sparseInitializer: [{ values: { name: "s", dataType: 2 } }],
-      }),
+      withGraph(
+        {
+          initializer: [
+            { name: "w", dataType: 2, dims: [1n], rawData: Uint8Array.of(1) },
+            { name: "w", dataType: 2, dims: [1n], rawData: Uint8Array.of(2) },
+            { name: "future", dataType: 99, dims: [1n], rawData: Uint8Array.of(3) },
+          ],
+          sparseInitializer: [{ values: { name: "s", dataType: 2 } }],
+        },
+        { trainingInfo: [{ initialization: {} }] },
+      ),
     );
     assert.deepEqual(model.warnings, [
+      "Training information is kept as it is.",
       'Tensor "w" is there twice; the last one counts.',
       'Tensor "future" has the unknown element type 99; it is kept as it is.',
       'The sparse tensor "s" is kept as it is.',
