@@ -15,7 +15,8 @@ import type { Task } from "../shared/task.ts";
 import { hashInBackground, type BackgroundHash } from "./backgroundHash.ts";
 import type { EngineEnv } from "./env.ts";
 import { withMetadata } from "./environment.ts";
-import { codeOf } from "./files.ts";
+import { baseKey } from "./changeCache.ts";
+import { codeOf, fingerprint } from "./files.ts";
 import { stageCopy, stageModel, type Staged, type StageOptions } from "./save.ts";
 import { stageShards } from "./saveShards.ts";
 import type { LateText } from "./saveWrite.ts";
@@ -150,7 +151,12 @@ async function write(
   try {
     const recipe = sourceSha256 === null ? null : recipeOf(await sourceSha256);
     const verified = await verifyStaged(staged, doc, unchanged || !options.verify, task);
-    if (samePath(doc.base.path, to)) keptBase = keepBase(scratch, base, doc.base.path);
+    if (samePath(doc.base.path, to)) {
+      // Others may have written while this was computed; what they wrote is not replaced unasked.
+      if (baseKey(fingerprint(doc.base.path)) !== baseKey(doc.base.fingerprint))
+        throw engineErrors.changedOnDisk(doc.base.path);
+      keptBase = keepBase(scratch, base, doc.base.path);
+    }
     if (task.signal.aborted) throw new Cancelled();
     const text = recipe && options.recipeFile ? `${JSON.stringify(recipe, null, 2)}\n` : null;
     const written = await staged.commit(text);

@@ -31,6 +31,8 @@ const BASIC = {
     "saveas.onnx",
     "outside.onnx",
     "themes.onnx",
+    "compare.onnx",
+    "shared.onnx",
   ],
   [imageModel]: ["cnn.onnx", "invalid.onnx"],
   [tokenModel.replace(/onnx$/, "safetensors")]: ["weights.safetensors"],

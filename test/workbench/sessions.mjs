@@ -6,6 +6,7 @@ import { openWindow } from "./driver.mjs";
 import { diskFlows } from "./diskFlows.mjs";
 import { fileFlows } from "./fileFlows.mjs";
 import { optimizeFlows } from "./optimizeFlows.mjs";
+import { sharedFileFlows } from "./sharedFileFlows.mjs";
 import { flows, restrictedFlow, themeFlow } from "./ui.mjs";
 import { validationFlows } from "./validationFlows.mjs";
 import { installVsix, startServer } from "./server.mjs";
@@ -14,7 +15,7 @@ const SESSIONS = [
   {
     name: "dark",
     theme: "Default Dark Modern",
-    flows: [...flows, ...diskFlows, ...validationFlows],
+    flows: [...flows, ...diskFlows, ...sharedFileFlows, ...validationFlows],
   },
   {
     name: "measured",
@@ -62,7 +63,7 @@ async function runSession(
     const started = Date.now();
     let failure = null;
     try {
-      await flow.run({ window, server, folder });
+      await flow.run({ window, server, folder, openWindow: open });
       if (window.errors.length > 0) throw new Error(window.errors.join("\n"));
       await window.closeEditors();
     } catch (error) {
