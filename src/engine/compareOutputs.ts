@@ -1,5 +1,6 @@
 /** Two models on the same inputs, side by side in bounded memory: how far their outputs are apart. */
 import { openData } from "../data/open.ts";
+import { plural } from "../shared/format.ts";
 import type { OutputDiff } from "../shared/protocol.ts";
 import type { Task } from "../shared/task.ts";
 import { decibels } from "./metrics/error.ts";
@@ -148,7 +149,7 @@ export const incomparable = (outputs: readonly OutputDiff[]): readonly string[] 
 const evidence = (samples: number, dataPath: string | null): string =>
   dataPath === null
     ? `Outputs compared on ${samples} seeded synthetic inputs: they say how far apart the models are, not which is better.`
-    : `Outputs compared on ${samples} samples of ${dataPath}.`;
+    : `Outputs compared on ${plural(samples, "sample")} of ${dataPath}.`;
 
 function pooled(meters: readonly OutputMeter[]): Interval & { value: number } {
   const column = (of: (meter: OutputMeter) => readonly number[]): Float64Array => {

@@ -4,6 +4,7 @@
  */
 import { openData } from "../data/open.ts";
 import type { Split } from "../data/dataset.ts";
+import { plural } from "../shared/format.ts";
 import { dataErrors } from "../shared/errors.ts";
 import type { EvalResult, MetricName, OutputDiff, PairedQuality } from "../shared/protocol.ts";
 import type { Signal, Task } from "../shared/task.ts";
@@ -269,7 +270,7 @@ async function compareWith(
       samples,
       notes: [
         ...shared.notes,
-        `Compared on ${samples} samples of ${data}.`,
+        `Compared on ${plural(samples, "sample")} of ${data}.`,
         ...incomparable(outputs),
       ],
     };

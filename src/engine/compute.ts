@@ -10,7 +10,7 @@ import { needKey, type Need } from "../core/statistics.ts";
 import type { Transform } from "../core/plugin.ts";
 import { beginTransaction, tensorBytes, type TensorSink } from "../core/transaction.ts";
 import type { Entry } from "../shared/doc.ts";
-import { Cancelled, EngineError, engineErrors, paramErrors } from "../shared/errors.ts";
+import { asReason, Cancelled, EngineError, engineErrors, paramErrors } from "../shared/errors.ts";
 import { readParams, type ParamsOf, type ParamSchema } from "../shared/params.ts";
 import type { Skip } from "../shared/report.ts";
 import type { Task } from "../shared/task.ts";
@@ -178,7 +178,7 @@ async function applyOrSkip(
     return (await apply()) ?? undefined;
   } catch (error) {
     if (!(error instanceof EngineError) || error.failure.code !== "unmeasured") throw error;
-    return { name: unit.name, reason: error.message };
+    return { name: unit.name, reason: asReason(error) };
   }
 }
 

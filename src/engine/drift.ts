@@ -11,6 +11,7 @@ import {
   searchSpan,
   type SampleSpan,
 } from "../data/splits.ts";
+import { plural } from "../shared/format.ts";
 import type { Doc, Entry } from "../shared/doc.ts";
 import type { Task } from "../shared/task.ts";
 import {
@@ -45,6 +46,15 @@ export interface DriftMeter {
   release(): Promise<void>;
 }
 
+/**
+ * The document for techniques to work on: data without calibration samples serves comparisons only,
+ * and techniques that can do without are given none.
+ */
+export function forTechniques(doc: Doc): Doc {
+  const { data, ...bare } = doc;
+  return data === undefined || hasCalibration(data) ? doc : bare;
+}
+
 /** Runs the document's model over the search split once and keeps its answers. */
 export async function openDrift(scene: DriftScene, task: Task): Promise<DriftMeter> {
   const { env, doc, data, limit, threads } = scene;
@@ -56,8 +66,8 @@ export async function openDrift(scene: DriftScene, task: Task): Promise<DriftMet
   const reference: Reference = await openReference(file, data, options, task);
   const evidence =
     split === "calibration"
-      ? `${reference.samples} samples of ${data} that calibration ${isSplit(count) ? "does not use" : "uses too, as there are so few"}`
-      : `the first ${reference.samples} samples of ${data}, which sets none aside for calibration`;
+      ? `${plural(reference.samples, "sample")} of ${data} that calibration ${isSplit(count) ? "does not use" : "uses too, as there are so few"}`
+      : `the first ${plural(reference.samples, "sample")} of ${data}, which sets none aside for calibration`;
   const ofModel = (model: Model, share: Task): Promise<Drift> =>
     modelFile(
       env,
@@ -76,7 +86,8 @@ export async function openDrift(scene: DriftScene, task: Task): Promise<DriftMet
           : { from: 0, to: most }
         : afterFirstQuarter(count, most),
     ofModel,
-    of: async (entries, share) => ofModel(await variantOf(env, doc, entries, share), share),
+    of: async (entries, share) =>
+      ofModel(await variantOf(env, forTechniques(doc), entries, share), share),
     release: () => reference.release(),
   };
 }

@@ -5,6 +5,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync, realpathSync } from "node:fs";
 import path from "node:path";
+import type { Doc } from "../shared/doc.ts";
+import { engineErrors } from "../shared/errors.ts";
 import type { EngineApi, Jobs, Queries } from "../shared/protocol.ts";
 import type { Task } from "../shared/task.ts";
 import { serve, type Handlers, type Port } from "../shared/wire.ts";
@@ -88,7 +90,7 @@ function main(): void {
     save: (p, task) => save({ ...tools, hashOf: expected.take }, p, task),
     evaluate: async ({ doc, data, limit }, task) =>
       evaluate(
-        await env.fileFor(doc, task),
+        await runnable(env, doc, "evaluated", task),
         data,
         {
           limit,
@@ -135,13 +137,20 @@ function buildOf(version: string): string {
   return `${version}+${createHash("sha256").update(bundle).digest("hex").slice(0, 16)}`;
 }
 
+/** @throws EngineError for weights without a graph */
+async function runnable(env: EngineEnv, doc: Doc, action: string, task: Task): Promise<string> {
+  const { model } = await env.open(doc, task);
+  if (model.format !== "onnx") throw engineErrors.noGraph(doc.base.path, action);
+  return env.fileFor(doc, task);
+}
+
 async function filesFor(
   env: EngineEnv,
   docs: Parameters<Handlers<Jobs>["bench"]>[0]["docs"],
   task: Task,
 ): Promise<string[]> {
   const files: string[] = [];
-  for (const doc of docs) files.push(await env.fileFor(doc, task));
+  for (const doc of docs) files.push(await runnable(env, doc, "timed", task));
   return files;
 }
 

@@ -112,3 +112,7 @@ function editDistance(a: string, b: string): number {
 export function never(value: never): never {
   throw new Error(`unexpected ${String(value)}`);
 }
+
+/** A failure's text as the reason of a skip: "the activations of "x" cannot be measured: …", without a full stop. */
+export const asReason = ({ failure }: LatheError): string =>
+  failure.message.replace(/\.$/, "").replace(/^[A-Z](?=[a-z])/, (first) => first.toLowerCase());

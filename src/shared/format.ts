@@ -170,6 +170,7 @@ export function metricTitle(metric: string): string {
     psnr: "PSNR",
     mse: "Mean squared error",
     sqnr: "SQNR",
+    nanScores: "Samples with NaN scores",
   };
   return known[metric] ?? metric;
 }

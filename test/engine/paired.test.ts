@@ -42,6 +42,24 @@ test("a drop is in points for accuracies, relative for the rest, positive where 
   assert.equal(dropOf("mse", 0, 1), Infinity);
 });
 
+test("few samples that tell two models apart: the interval knows what it has not seen", () => {
+  const of = (n: number, lost: number) => {
+    const right = new Float64Array(n).fill(1);
+    const worse = right.map((value, i) => (i < lost ? 0 : value));
+    const units = (column: Float64Array) => ({
+      columns: [column, new Float64Array(n).fill(1)],
+      value: ([sum = 0, count = 1]: readonly number[]) => sum / count,
+    });
+    return pairedDrop("top1", units(right), units(worse));
+  };
+  // Half a sample more of each outcome: ±1.96·√1 / (n + 2) around 0.
+  near(of(1, 0).high, 1.959963984540054 / 3, 1e-9);
+  near(of(40, 0).high, 1.959963984540054 / 42, 1e-9);
+  near(of(2000, 0).low, -1.959963984540054 / 2002, 1e-9);
+  assert.equal(of(1, 1).high, 1);
+  assert.ok(of(400, 3).low < 0 && of(400, 3).high > 0.017);
+});
+
 test("the interval of a drop: narrow where the same units err, the same every time", () => {
   const n = 1000;
   const right = Float64Array.from({ length: n }, (_, i) => (i % 5 === 0 ? 0 : 1));

@@ -286,14 +286,15 @@ function findings(rows: readonly Row[]): string[] {
     const named = worst
       .slice(0, NAMED)
       .map((row) => `${row.name} ${count(row)} of ${row.channels}`);
-    const more = worst.length > NAMED ? `, and ${worst.length - NAMED} more layers` : "";
+    const more = worst.length > NAMED ? `, and ${plural(worst.length - NAMED, "more layer")}` : "";
     out.push(`${what}: ${plural(total, "channel")} (${named.join(", ")}${more}). ${next}`);
   };
   const prune = "prune.channels takes out such channels first.";
   say((row) => row.zero, "Only zero weights", prune);
-  const samples = Math.max(0, ...rows.map((row) => row.samples));
-  say((row) => row.dead ?? 0, `Zero on all ${samples} samples`, prune);
-  say((row) => row.constant ?? 0, `Constant on all ${samples} samples`, prune);
+  const most = Math.max(0, ...rows.map((row) => row.samples));
+  const samples = most === 1 ? "the one sample" : `all ${most} samples`;
+  say((row) => row.dead ?? 0, `Zero on ${samples}`, prune);
+  say((row) => row.constant ?? 0, `Constant on ${samples}`, prune);
   say((row) => row.correlated ?? 0, "Following another channel of the layer", prune);
   say((row) => row.similar ?? 0, "Nearly the weights of another", prune);
   const sparse = rows.filter((row) => row.sparsity >= 0.2).length;

@@ -90,6 +90,8 @@ interface Found {
 async function search(scene: Scene, task: Task): Promise<Found> {
   const { goal, trial } = scene;
   const reasons: string[] = [];
+  if (!Number.isFinite(damageOf(await trial.driftOf([], task))))
+    return { chosen: null, considered: [], layers: [], reasons: [say.notFinite()] };
   const before = await prepare(scene, reasons, part(task, 0.05, 0.1));
   const { model } = await scene.tools.env.open(trial.docOf(before), task);
   const ways = waysFor(model).filter(

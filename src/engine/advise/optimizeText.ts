@@ -36,7 +36,13 @@ const limitText = (limit: number, unit: PairedQuality["dropUnit"]): string =>
 const times = ({ ratio, ratioLow, ratioHigh }: BenchResult): string =>
   formatRatioInterval(ratio, ratioLow, ratioHigh);
 
+/** Where only a size was asked for, a loss is measured and no reason to refuse. */
+const noLimit = ({ dropLow }: PairedQuality): string =>
+  dropLow > 0 ? "; it is worse, and --max-drop sets no limit to that" : "";
+
 export const say = {
+  notFinite: (): string =>
+    "The model's own outputs on the search samples are NaN or infinite: nothing can be compared with them.",
   noLayers: (): string =>
     "No technique of the catalogue finds a layer that it can make smaller here.",
   notExact: (transform: string, drift: Drift): string =>
@@ -88,7 +94,7 @@ export const say = {
     `${one.label}: ${formatPercent(one.sizeBytes / sizeBefore)} of the bytes, ${apart(one)} on the search samples${
       quality === null
         ? ""
-        : `; ${metricTitle(quality.before.metric)} ${formatEval(quality.before)} → ${formatEval(quality.after)}, drop ${dropText(quality)}${limit === null ? "" : `, within ${limitText(limit, quality.dropUnit)} with its whole interval`}`
+        : `; ${metricTitle(quality.before.metric)} ${formatEval(quality.before)} → ${formatEval(quality.after)}, drop ${dropText(quality)}${limit === null ? noLimit(quality) : `, within ${limitText(limit, quality.dropUnit)} with its whole interval`}`
     }.`,
   speed: (latency: BenchResult, vague: boolean): string => {
     const { ratioLow, ratioHigh } = latency;

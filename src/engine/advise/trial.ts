@@ -7,7 +7,7 @@ import type { BenchResult, PairedQuality } from "../../shared/protocol.ts";
 import type { Task } from "../../shared/task.ts";
 import { bench } from "../bench.ts";
 import { comparePaired, openReference, type Reference } from "../comparePaired.ts";
-import { openDrift, type DriftMeter } from "../drift.ts";
+import { forTechniques, openDrift, type DriftMeter } from "../drift.ts";
 import type { EngineEnv } from "../env.ts";
 import { openModel } from "../files.ts";
 
@@ -44,8 +44,9 @@ export async function openTrial(scene: TrialScene, task: Task): Promise<Trial> {
   const meter = await openDrift({ env, doc, data, limit, threads }, task);
   const original = await env.fileFor(doc, task);
   let reference: Reference | null = null;
+  const kept = forTechniques(doc);
   const docOf = (entries: readonly Entry[]): Doc => ({
-    ...doc,
+    ...kept,
     recipe: [...doc.recipe, ...entries],
   });
   const fileOf = (entries: readonly Entry[], share: Task): Promise<string> =>

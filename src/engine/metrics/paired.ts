@@ -41,8 +41,8 @@ export function pairedDrop(metric: MetricName, before: Units, after: Units): Pai
   if (isAccuracy(metric)) {
     // One column of 1 (lost), -1 (won) and 0 instead of four: as every draw is of n samples.
     const lost = was.map((right, i) => right - (is[i] ?? 0));
-    const interval = bootstrap([lost], ([sum = 0]) => sum / Math.max(1, lost.length));
-    return { drop, ...interval, units: lost.length };
+    const drawn = bootstrap([lost], ([sum = 0]) => sum / Math.max(1, lost.length));
+    return { drop, ...widened(drawn, lost), units: lost.length };
   }
   const width = before.columns.length;
   const interval = bootstrap([...before.columns, ...after.columns], (all) =>
@@ -51,6 +51,27 @@ export function pairedDrop(metric: MetricName, before: Units, after: Units): Pai
   return { drop, ...interval, units: was.length };
 }
 const EMPTY = new Float64Array(0);
+
+/** With fewer samples that only one model gets right, resampling them shows too little of what may come. */
+const ENOUGH = 10;
+
+/**
+ * Where hardly a sample tells the models apart, resamples hold none that was not seen: their interval
+ * is 0 to 0 on a single sample. It is then at least the closed one of Agresti and Min (2005,
+ * doi:10.1002/sim.1781), which adds half a sample to each of the four outcomes.
+ */
+function widened(drawn: Interval, lost: Float64Array): Interval {
+  const [worse, better] = [1, -1].map((sign) => lost.reduce((n, x) => n + (x === sign ? 1 : 0), 0));
+  const [b, c] = [(worse ?? 0) + 0.5, (better ?? 0) + 0.5];
+  if (b + c - 1 >= ENOUGH) return drawn;
+  const n = lost.length + 2;
+  const center = (b - c) / n;
+  const reach = (1.959963984540054 * Math.sqrt(b + c - (b - c) ** 2 / n)) / n;
+  return {
+    low: Math.max(-1, Math.min(drawn.low, center - reach)),
+    high: Math.min(1, Math.max(drawn.high, center + reach)),
+  };
+}
 
 export interface McNemar {
   /** Samples that only the first model gets right. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { optimize } from "../../../src/engine/advise/optimize.ts";
@@ -8,7 +8,7 @@ import type { OptimizeGoal } from "../../../src/shared/protocol.ts";
 import type { Task } from "../../../src/shared/task.ts";
 import { docOf, testTools } from "../../helpers/environment.ts";
 import { task, tempFolder } from "../../helpers/temp.ts";
-import { writeNetwork } from "./net.ts";
+import { network, writeNetwork } from "./net.ts";
 
 const goal = (part: Partial<OptimizeGoal>): OptimizeGoal => ({
   maxDrop: null,
@@ -127,6 +127,37 @@ test("refused by name: no goal, no data, labels out of range", async (t) => {
   await assert.rejects(ask({}, data), refused("usage", /needs a goal/));
   await assert.rejects(ask({ maxDrop: 0.01 }, null), refused("needs-data", /optimize/));
   await assert.rejects(ask({ maxDrop: 0.5 }, data), refused("data", /label 77/));
+});
+
+test("one sample shows no drop within a limit; data without calibration samples will do; NaN is named", async (t) => {
+  const folder = tempFolder(t);
+  const { model, data } = await writeNetwork(folder, 120);
+  const own = JSON.parse(readFileSync(data, "utf8")) as Record<string, unknown>;
+  delete own["calibration"];
+  const bare = path.join(folder, "bare.json");
+  writeFileSync(bare, JSON.stringify(own));
+  const ask = (file: string, given: string, limit: number | null) =>
+    optimize(
+      testTools(folder),
+      {
+        doc: { ...docOf(file), data: given },
+        goal: goal({ maxDrop: 0.05 }),
+        to: null,
+        overwrite: false,
+        limit,
+      },
+      task,
+    );
+  const single = await ask(model, data, 1);
+  assert.equal(single.found, false, single.reasons.join("\n"));
+  const searched = await ask(model, bare, null);
+  assert.ok(searched.considered.length > 0);
+  assert.match(searched.data!, /sets none aside for calibration/);
+  const spoiled = path.join(folder, "nan.onnx");
+  writeFileSync(spoiled, network({ h2: NaN }));
+  const refused = await ask(spoiled, data, null);
+  assert.deepEqual(refused.considered, []);
+  assert.match(refused.reasons[0]!, /own outputs .* are NaN/);
 });
 
 test("cancelling is heard and leaves nothing", async (t) => {

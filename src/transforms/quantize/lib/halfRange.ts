@@ -4,7 +4,7 @@ import { nodeLabel, type GraphNode, type GraphPath, type Model } from "../../../
 import { scopeOf, type ScopeIndex } from "../../../core/scope.ts";
 import { inferShapes } from "../../../core/shapeInference.ts";
 import { valueAt, type Range } from "../../../core/statistics.ts";
-import { EngineError } from "../../../shared/errors.ts";
+import { asReason, EngineError } from "../../../shared/errors.ts";
 
 export const MAX_FLOAT16 = 65504;
 
@@ -92,8 +92,7 @@ async function measured(
   try {
     return await ctx.stat({ stat: "range", at: valueAt(path, name), of: "before" });
   } catch (error) {
-    if (error instanceof EngineError && error.failure.code === "unmeasured")
-      return error.failure.message;
+    if (error instanceof EngineError && error.failure.code === "unmeasured") return asReason(error);
     throw error;
   }
 }
