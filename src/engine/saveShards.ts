@@ -43,11 +43,17 @@ export async function stageShards(
   const isHome = home !== null && realpathSync(home) === target.folder;
   const stays = (shard: PlannedShard): boolean => isHome && shard.kept !== null;
   const sizeBytes = planned.reduce((sum, shard) => sum + (stays(shard) ? 0 : shard.sizeBytes), 0);
-  checkSpace(target.folder, sizeBytes);
+  // Names that are taken get some digits more; no disk is so full that they count.
+  const named = planned.map(({ tensors, kept }, i) => ({
+    location: isHome && kept ? kept.location : shardName(stem, i, planned.length, null),
+    tensors,
+  }));
+  const indexBytes = encodeIndex(model, named).length;
+  checkSpace(target.folder, sizeBytes + indexBytes);
   return stageFiles(
     target,
     options,
-    planned.reduce((sum, shard) => sum + shard.sizeBytes, 0),
+    planned.reduce((sum, shard) => sum + shard.sizeBytes, indexBytes),
     async (folder, onBytes) => {
       const placed: { location: string; tensors: PlannedShard["tensors"] }[] = [];
       for (const [i, shard] of planned.entries()) {
@@ -81,7 +87,7 @@ export async function stageShards(
       const at = late && placeOf(pieces, late.placeholder);
       if (late && at === null) throw new Error("the late text's place is not in the file once");
       const patch = late && at !== null ? { late: { at, text: late.text } } : {};
-      await writePieces(file, pieces, { hash: false, onBytes: () => {}, ...patch }, task);
+      await writePieces(file, pieces, { hash: false, onBytes, ...patch }, task);
       return placed.map(({ location }) => location);
     },
     task,

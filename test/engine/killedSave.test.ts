@@ -5,7 +5,15 @@
 import assert from "node:assert/strict";
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -16,19 +24,24 @@ import { stageModel } from "../../src/engine/save.ts";
 import { sweepLitter } from "../../src/engine/saveLitter.ts";
 import { random } from "../../src/shared/random.ts";
 import { withGraph } from "../formats/make.ts";
+import { writeShards } from "../helpers/shards.ts";
 import { task } from "../helpers/temp.ts";
 import type { KilledSave } from "./killedSave.child.ts";
 
 const KILLS = Number(process.env["LATHE_KILLS"] ?? 3);
 /** From the first file of the save on, or from the commit: its recipe is written first. */
-const COUNT_FROM = KILLS > 20 ? ".lathe-" : ".onnx.lathe.json";
+const COUNT_FROM = KILLS > 20 ? ".lathe-" : ".lathe.json";
 const SEED = 20;
 /** Small for stepping through all calls, larger so that random moments fall into the writing too. */
 const STEPPED = { rows: 256, columns: 400 };
 const RANDOM = { rows: 2048, columns: 1024 };
 
 type Files = ReadonlyMap<string, string>;
-type Layout = "embedded" | "external";
+type Layout = "embedded" | "external" | "shards";
+const SHARDED = "m.safetensors.index.json";
+/** The model of a folder. */
+const modelIn = (folder: string): string =>
+  existsSync(path.join(folder, SHARDED)) ? SHARDED : "m.onnx";
 /** Names and contents, those of hidden folders included. */
 function filesIn(folder: string): Files {
   const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
@@ -49,10 +62,15 @@ after(() => {
   rmSync(root, { recursive: true, force: true });
 });
 
-/** A folder with m.onnx in it, and its data beside it. */
+/** A folder with a model in it, and its data beside it. */
 async function make(layout: Layout, { rows, columns }: typeof STEPPED): Promise<string> {
   const folder = path.join(root, String(count++));
   mkdirSync(folder);
+  if (layout === "shards") {
+    const size = rows * columns * 4;
+    writeShards(folder, { "m-1.safetensors": { a: size }, "m-2.safetensors": { b: size } }, "m");
+    return folder;
+  }
   const draw = random(SEED);
   const weights = (): Uint8Array => {
     const values = new Float32Array(rows * columns).map(() => draw.next() - 0.5);
@@ -82,7 +100,7 @@ interface Running {
 }
 async function start(folder: string, killBefore: number | null): Promise<Running> {
   const order: KilledSave = {
-    file: path.join(folder, "m.onnx"),
+    file: path.join(folder, modelIn(folder)),
     scratch: `${folder}.scratch`,
     externalData: "auto",
     countFrom: COUNT_FROM,
@@ -106,15 +124,16 @@ async function start(folder: string, killBefore: number | null): Promise<Running
 /** Old or new, readable, and after the sweep nothing but that. */
 function check(folder: string, pid: number, old: Files, next: Files, when: string): "old" | "new" {
   const found = filesIn(folder);
-  const model = openModel(path.join(folder, "m.onnx"));
+  const name = modelIn(folder);
+  const model = openModel(path.join(folder, name));
   for (const { at } of mainGraph(model).tensors.values())
     if (!(at instanceof Uint8Array)) readRange(at);
   closeAllFiles();
-  const is = found.get("m.onnx") === old.get("m.onnx") ? "old" : "new";
+  const is = found.get(name) === old.get(name) ? "old" : "new";
   const expected = is === "old" ? old : next;
   for (const { path: file } of model.files) {
-    const name = path.basename(file);
-    assert.ok(found.get(name) === expected.get(name), `${when}: ${name} is neither`);
+    const own = path.basename(file);
+    assert.ok(found.get(own) === expected.get(own), `${when}: ${own} is neither`);
   }
   sweepLitter(folder, pid);
   closeAllFiles();
@@ -125,7 +144,7 @@ function check(folder: string, pid: number, old: Files, next: Files, when: strin
   return is;
 }
 
-for (const layout of ["embedded", "external"] as const)
+for (const layout of ["embedded", "external", "shards"] as const)
   describe(`a save that is killed, ${layout}`, () => {
     it("before each call that changes the file system", async () => {
       const reference = await make(layout, STEPPED);
@@ -133,7 +152,8 @@ for (const layout of ["embedded", "external"] as const)
       const calls = await (await start(reference, null)).ended;
       const next = filesIn(reference);
       assert.ok(calls !== null && calls > 5);
-      assert.notEqual(old.get("m.onnx"), next.get("m.onnx"));
+      const name = modelIn(reference);
+      assert.notEqual(old.get(name), next.get(name));
       const outcomes: ("old" | "new")[] = [];
       for (let call = 1; call <= calls; call++) {
         const folder = await make(layout, STEPPED);

@@ -132,6 +132,8 @@ describe("sharded models on disk", () => {
       [...Object.keys(SHARDS), INDEX],
     );
     const saved = await staged.commit();
+    const sizes = saved.files.map((file) => statSync(file).size);
+    assert.ok(Math.abs(saved.sizeBytes - sizes.reduce((a, b) => a + b)) < 20);
     assert.deepEqual(contents(openModel(index)), wanted);
     const after = inodes(folder);
     const kept = "model-00001-of-00002.safetensors";
