@@ -34,7 +34,7 @@ export interface Companion {
 /**
  * @param names what lies in the staging folder beside the model, relative to it
  * @param companion such as the recipe
- * @throws EngineError; then the model at the target is as it was
+ * @throws EngineError; then the model at the target is as it was, but where only the companion failed
  */
 export async function commit(
   { file, folder }: Target,
@@ -67,16 +67,24 @@ export async function commit(
     }
     // The one commit point: before it the old model is whole, after it the new one is.
     await rename(path.join(staging, path.basename(file)), file);
-    if (companion)
-      await rename(path.join(staging, companion.name), path.join(folder, companion.name));
   } catch (error) {
     for (const place of placed) rmSync(place, { force: true });
     throw engineErrors.notWritable(folder, codeOf(error));
   }
+  // From here on the new model is the user's: whatever fails, its data stays.
   flushFolder(folder);
   const files = [file, ...names.map((name) => path.join(folder, name))];
   removeUnused(file, before);
+  if (companion) await placeCompanion(staging, folder, companion.name);
   return { path: file, sizeBytes, files };
+}
+
+async function placeCompanion(staging: string, folder: string, name: string): Promise<void> {
+  try {
+    await rename(path.join(staging, name), path.join(folder, name));
+  } catch (error) {
+    throw engineErrors.notBeside(path.join(folder, name), codeOf(error));
+  }
 }
 
 /** On Windows a scanner or a reader may hold the file for a moment. */

@@ -112,6 +112,12 @@ export const engineErrors = {
       folder,
       "Choose another output folder or change its permissions.",
     ),
+  notBeside: (file: string, reason: string): EngineError =>
+    engine(
+      `The model is saved, but ${file} could not be written beside it (${reason}).`,
+      file,
+      "Move away what is there under this name, then save again.",
+    ),
   diskFull: (folder: string, need: number, have: number): EngineError =>
     engine(
       `${folder} has ${have} bytes free; ${need} are needed.`,

@@ -122,6 +122,18 @@ describe("external data of a saved model", () => {
     assert.ok(existsSync(path.join(folder, "more/b.bin")));
   });
 
+  it("stays with a saved model whose recipe finds no place beside it", async (t) => {
+    const folder = make(t);
+    const file = path.join(folder, "out.onnx");
+    const options = { externalData: "auto", overwrite: true, allowInput: true } as const;
+    mkdirSync(path.join(folder, "out.onnx.lathe.json"));
+    const model = replaceT3(openModel(path.join(folder, "m.onnx")));
+    const staged = await stageModel(model, file, options, task);
+    await assert.rejects(staged.commit("{}"), /The model is saved, but .*out\.onnx\.lathe\.json/);
+    closeAllFiles();
+    assert.deepEqual(contentsOf(file)["t3"], Buffer.from(bytesOf(11, 3000)));
+  });
+
   it("goes along to another folder under its name, or under another where that is taken", async (t) => {
     const folder = make(t);
     const other = path.join(folder, "other");
