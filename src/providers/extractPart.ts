@@ -1,7 +1,7 @@
 /** "Extract Subgraph…": the part of the open model between values, as an undoable edit. */
 import * as vscode from "vscode";
 import type { Doc, Entry } from "../shared/doc.ts";
-import { usageErrors } from "../shared/errors.ts";
+import { toFailure, usageErrors } from "../shared/errors.ts";
 import type { Engine } from "./engine.ts";
 import type { ModelEditorProvider } from "./modelEditor.ts";
 
@@ -42,7 +42,11 @@ export async function extractPart(
 
 /** Why there is no such part, or null. */
 async function refusal(engine: Engine, doc: Doc, entry: Entry): Promise<string | null> {
-  const { units, skipped } = await engine.ask("plan", { doc, entry });
-  const [skip] = skipped;
-  return units.length > 0 || !skip ? null : `${skip.name}: ${skip.reason}`;
+  try {
+    const { units, skipped } = await engine.ask("plan", { doc, entry });
+    const [skip] = skipped;
+    return units.length > 0 || !skip ? null : `${skip.name}: ${skip.reason}`;
+  } catch (error) {
+    return toFailure(error).message;
+  }
 }
