@@ -10,6 +10,7 @@ import {
   MAIN,
   type Attribute,
   type Dim,
+  type ElementType,
   type FunctionInfo,
   type Graph,
   type GraphNode,
@@ -195,10 +196,12 @@ function inferGraph(
 }
 
 /** A declaration may know more or less than what is inferred, but nothing else. Symbols may be renamed. */
-function isMeant(info: Info, declared: Value): boolean {
+function isMeant(info: Info, declared: ElementType): boolean {
   if (info.dtype !== null && declared.type !== "tensor" && declared.type !== "sparse_tensor")
     return false;
-  if (info.holds && declared.dtype !== null && declared.type !== info.holds.kind) return false;
+  if (info.holds && declared.dtype !== null) return false;
+  if (info.holds && declared.element && declared.type !== info.holds.kind) return false;
+  if (info.holds && declared.element) return isMeant(info.holds.of, declared.element);
   if (info.dtype !== null && declared.dtype !== null && info.dtype !== declared.dtype) return false;
   if (info.shape === null || declared.shape === null) return true;
   return (
@@ -252,6 +255,13 @@ function applyRule(run: Run, graph: Graph, found: GraphNode, depth: number): rea
   if (!rule) return [];
   const attr = (name: string): GraphNode["attrs"][string] | undefined =>
     Object.hasOwn(node.attrs, name) ? node.attrs[name] : undefined;
+  const report = (text: string): void =>
+    run.options.report?.({
+      path: graph.path,
+      node: found,
+      inFunction: run.call?.name ?? null,
+      what: { kind: "node", text },
+    });
   return rule({
     node,
     opset: run.opsets.get(node.domain === "ai.onnx" ? "" : node.domain) ?? 1,
@@ -282,15 +292,12 @@ function applyRule(run: Run, graph: Graph, found: GraphNode, depth: number): rea
     body: (name, inputs) => {
       const found = attr(name);
       if (found?.kind !== "graph") return null;
+      const takes = run.graphs.get(graphKey(found.path))?.inputs.length ?? 0;
+      if (takes !== inputs.length)
+        report(`The body in "${name}" takes ${takes} inputs, and it gets ${inputs.length}.`);
       return inferGraph(run, found.path, inputs, depth + 1);
     },
-    problem: (text) =>
-      run.options.report?.({
-        path: graph.path,
-        node: found,
-        inFunction: run.call?.name ?? null,
-        what: { kind: "node", text },
-      }),
+    problem: report,
   });
 }
 

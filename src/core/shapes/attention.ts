@@ -1,13 +1,17 @@
 /** Attention in its forms, and the states that decoding carries along. */
 import type { Dim } from "../model.ts";
-import { add, broadcastShapes, divideExactly, multiply } from "./dims.ts";
-import { value, type Rule, type RuleTable } from "./rule.ts";
+import { add, divideExactly, multiply } from "./dims.ts";
+import { broadcast, needRank, value, type Rule, type RuleTable } from "./rule.ts";
 
 /**
  * Operator set 23: Q, K, V as [B, heads, S, D] or [B, S, heads·D]. The output is like Q with the
  * head size of V; then follow keys and values with the cached ones in front, and Q·Kᵀ.
  */
 const attention: Rule = (c) => {
+  ["query", "key", "value"].forEach((name, i) => needRank(c, i, `The ${name}`, 3, 4));
+  const isPacked = [0, 1, 2].some((i) => c.input(i).shape?.length === 3);
+  for (const name of isPacked ? ["q_num_heads", "kv_num_heads"] : [])
+    if (c.int(name, 0) < 1) c.problem(`Inputs of three dimensions need the attribute "${name}".`);
   const { dtype: type } = c.input(0);
   const [q, k, v] = [
     headed(c.input(0).shape, c.int("q_num_heads", 0)),
@@ -40,6 +44,7 @@ function headed(shape: readonly Dim[] | null, heads: number): readonly Dim[] | n
 
 /** Q [B, heads, L, E], K [B, kv heads, S, E], V [B, kv heads, S, Ev] give [B, heads, L, Ev]. */
 const flexAttention: Rule = (c) => {
+  ["query", "key", "value"].forEach((name, i) => needRank(c, i, `The ${name}`, 4));
   const q = c.input(0).shape;
   const v = c.input(2).shape;
   return [value(c.input(0).dtype, q && [...q.slice(0, 3), v?.[3] ?? null])];
@@ -47,6 +52,10 @@ const flexAttention: Rule = (c) => {
 
 /** Packed heads [B, T, heads·D]; the state that comes with the output is [B, kv heads, Dk, Dv]. */
 const linearAttention: Rule = (c) => {
+  ["query", "key", "value"].forEach((name, i) => needRank(c, i, `The ${name}`, 3));
+  needRank(c, 3, "The past state", 4);
+  needRank(c, 4, "The decay", 3);
+  needRank(c, 5, "The beta", 3);
   const [query, key, values, past] = [c.input(0), c.input(1), c.input(2), c.input(3)];
   const heads = c.int("q_num_heads", 0);
   const kvHeads = c.int("kv_num_heads", 0);
@@ -71,6 +80,6 @@ export const attentionRules: RuleTable = {
   LinearAttention: linearAttention,
   CausalConvWithState: causalConv,
   TensorScatter: (c) => [value(c.input(0).dtype, c.input(0).shape)],
-  SwiGLU: (c) => [value(c.input(0).dtype, broadcastShapes([c.input(0).shape, c.input(1).shape]))],
+  SwiGLU: (c) => [value(c.input(0).dtype, broadcast(c, [c.input(0).shape, c.input(1).shape]))],
 };
 export const previewRules: RuleTable = { FlexAttention: flexAttention };

@@ -15,7 +15,14 @@ import {
 const int64 = dtype("int64");
 const float32 = dtype("float32");
 
+const VALUES = /^(value(_(int|ints|float|floats|string|strings))?|sparse_value)$/;
+
 const constant: Rule = (c) => {
+  const values = Object.keys(c.node.attrs).filter((name) => VALUES.test(name));
+  if (values.length !== 1)
+    c.problem(
+      `A Constant has one value, and this one has ${values.length === 0 ? "none" : values.join(" and ")}.`,
+    );
   const tensor = c.constant("value");
   if (tensor) return [tensor];
   const { attrs } = c.node;
@@ -87,6 +94,8 @@ const window: Rule = (c) => [
 const typeAttribute = (c: RuleContext, fallback: Dtype | null): Dtype | null =>
   c.int("dtype", 0) === 0 ? fallback : dtypeFromOnnx(c.int("dtype", 0));
 
+const randomLike: Rule = (c) => [value(typeAttribute(c, c.input(0).dtype), c.input(0).shape)];
+
 export const constantRules: RuleTable = {
   Constant: constant,
   Shape: shapeOf,
@@ -102,6 +111,8 @@ export const constantRules: RuleTable = {
   HannWindow: window,
   EyeLike: (c) => [value(typeAttribute(c, c.input(0).dtype), c.input(0).shape)],
   RandomNormal: random,
+  RandomNormalLike: randomLike,
+  RandomUniformLike: randomLike,
   RandomUniform: random,
   Multinomial: (c) => [
     value(typeAttribute(c, dtype("int32")), [

@@ -2,7 +2,14 @@
 import { dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
 import { multiply, unknownDims } from "./dims.ts";
-import { formatDims, value, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
+import {
+  formatDims,
+  needRank,
+  value,
+  type Rule,
+  type RuleContext,
+  type RuleTable,
+} from "./rule.ts";
 
 interface Window {
   readonly kernel: number;
@@ -13,7 +20,13 @@ interface Window {
 }
 
 /** Size of a sliding window's output along one axis; null when it cannot be known or does not fit. */
-function windowOutput(input: Dim, w: Window, autoPad: string, ceilMode: boolean): Dim {
+function windowOutput(
+  c: RuleContext,
+  input: Dim,
+  w: Window,
+  autoPad: string,
+  ceilMode: boolean,
+): Dim {
   const same = autoPad === "SAME_UPPER" || autoPad === "SAME_LOWER";
   const padBegin = autoPad === "NOTSET" ? w.padBegin : 0;
   const pads = autoPad === "NOTSET" ? w.padBegin + w.padEnd : 0;
@@ -21,7 +34,10 @@ function windowOutput(input: Dim, w: Window, autoPad: string, ceilMode: boolean)
   if (typeof input !== "number") return w.stride === 1 && (same || pads === extent) ? input : null;
   if (same) return Math.ceil(input / w.stride);
   const span = input + pads - extent - 1;
-  if (span < 0) return null;
+  if (span < 0) {
+    c.problem(`A window of ${extent + 1} does not fit into ${input} with ${pads} of padding.`);
+    return null;
+  }
   if (!ceilMode) return Math.floor(span / w.stride) + 1;
   const rounded = Math.ceil(span / w.stride) + 1;
   // The last window must start inside the input or its leading padding, as in onnxruntime.
@@ -51,12 +67,16 @@ function windows(c: RuleContext, kernel: readonly Dim[]): Window[] | null {
 
 function slide(c: RuleContext, spatial: readonly Dim[], kernel: readonly Dim[]): readonly Dim[] {
   const sized = kernel.length === spatial.length ? windows(c, kernel) : null;
+  if (kernel.length !== spatial.length)
+    c.problem(
+      `The kernel has ${kernel.length} axes, and the input ${spatial.length} spatial ones.`,
+    );
   checkLists(c, spatial.length);
   const autoPad = c.text("auto_pad", "NOTSET") || "NOTSET";
   const ceilMode = c.int("ceil_mode", 0) === 1;
   return spatial.map((dim, i) => {
     const w = sized?.[i];
-    return w ? windowOutput(dim, w, autoPad, ceilMode) : null;
+    return w ? windowOutput(c, dim, w, autoPad, ceilMode) : null;
   });
 }
 
@@ -114,6 +134,7 @@ const convTranspose: Rule = (c) => {
   const { dtype: type, shape: x } = c.input(0);
   if (x === null || x.length < 3) return [value(type, null)];
   const rank = x.length - 2;
+  needRank(c, 1, "The weight", x.length);
   const channels = multiply(c.input(1).shape?.[1] ?? null, c.int("group", 1));
   const fixed = c.ints("output_shape");
   if (fixed) return [value(type, [x[0] ?? null, channels, ...fixed.slice(-rank)])];

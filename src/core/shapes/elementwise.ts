@@ -155,7 +155,16 @@ const cast =
 const attributeType = (c: RuleContext): Dtype | null => {
   // Operator set 1 wrote the type as text ("FLOAT").
   const code = c.int("to", 0);
+  if (c.node.attrs["to"]?.kind === "int" && dtypeFromOnnx(code) === null)
+    c.problem(`The attribute "to" is ${code}, which is no element type.`);
   return code === 0 ? (LEGACY_TYPES[c.text("to", "")] ?? null) : dtypeFromOnnx(code);
+};
+const bitCast: Rule = (c) => {
+  const { dtype: from, shape } = c.input(0);
+  const to = attributeType(c);
+  if (from !== null && to !== null && from.bits !== to.bits)
+    c.problem(`${from.name} has ${from.bits} bits and ${to.name} ${to.bits}: bits cannot be kept.`);
+  return [value(to, shape)];
 };
 const LEGACY_TYPES: Readonly<Record<string, Dtype>> = {
   FLOAT: dtype("float32"),
@@ -196,7 +205,7 @@ const SAME = `Acos Acosh Asin Asinh Atan Atanh BitwiseNot Celu Clip Cos Cosh Elu
   Mish ParametricSoftplus PRelu Relu Round ScaledTanh Selu Shrink Sigmoid Sign Sin Sinh Softmax
   Softplus Softsign Swish Tan Tanh ThresholdedRelu Trilu Affine ImageScaler InstanceNormalization
   GroupNormalization RMSNormalization RotaryEmbedding ReverseSequence Scatter ScatterElements
-  ScatterND CumProd CumSum RandomNormalLike RandomUniformLike`.split(/\s+/);
+  ScatterND CumProd CumSum`.split(/\s+/);
 
 const entries = (names: readonly string[], rule: (name: string) => Rule): [string, Rule][] =>
   names.map((name) => [name, rule(name)]);
@@ -226,7 +235,7 @@ export const elementwiseRules: RuleTable = {
   IsNaN: unary(undefined, bool),
   IsInf: unary(undefined, bool),
   Cast: cast(attributeType),
-  BitCast: (c) => [value(attributeType(c), c.input(0).shape)],
+  BitCast: bitCast,
   CastLike: cast((c) => c.input(1).dtype),
   Where: where,
   Dropout: (c) => [c.input(0), value(c.opset < 10 ? c.input(0).dtype : bool, c.input(0).shape)],

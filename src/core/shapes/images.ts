@@ -3,7 +3,7 @@ import { dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
 import { convShape } from "./convolution.ts";
 import { divideExactly, normalizeAxes, product, unknownDims } from "./dims.ts";
-import { value, type Rule, type RuleTable } from "./rule.ts";
+import { needRank, value, type Rule, type RuleTable } from "./rule.ts";
 
 /** Inputs X [N, C, spatial…] and rois or boxes. */
 const roiAlign: Rule = (c) => [
@@ -25,6 +25,7 @@ const maxRoiPool: Rule = (c) => [
 const gridSample: Rule = (c) => {
   const x = c.input(0).shape;
   const grid = c.input(1).shape;
+  if (x) needRank(c, 1, "The grid", x.length);
   const shape = x && grid ? [x[0] ?? null, x[1] ?? null, ...grid.slice(1, -1)] : null;
   return [value(c.input(0).dtype, shape)];
 };

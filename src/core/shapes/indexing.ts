@@ -89,6 +89,8 @@ const gatherND: Rule = (c) => {
   const width = indices?.at(-1);
   const batch = c.int("batch_dims", 0);
   if (!shape || !indices || typeof width !== "number") return [value(type, null)];
+  if (batch + width > shape.length)
+    c.problem(`Indices of ${width} numbers do not fit ${shape.length} dimensions.`);
   return [value(type, [...indices.slice(0, -1), ...shape.slice(batch + width)])];
 };
 

@@ -2,7 +2,7 @@
 import { dtype, dtypeFromOnnx, type Dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
 import { broadcastShapes, multiply, normalizeAxis } from "./dims.ts";
-import { value, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
+import { axisOf, needRank, value, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
 
 /** Y as X; further outputs, where there are any, are running statistics per channel. */
 const batchNormalization: Rule = (c) => {
@@ -14,7 +14,7 @@ const batchNormalization: Rule = (c) => {
 /** Y as X; mean and inverse standard deviation with the normalized axes at 1. */
 const layerNormalization: Rule = (c) => {
   const { dtype: type, shape } = c.input(0);
-  const axis = shape === null ? null : normalizeAxis(c.int("axis", -1), shape.length);
+  const axis = shape === null ? null : axisOf(c, shape.length, -1);
   const moments = value(
     dtype("float32"),
     shape === null || axis === null ? null : shape.map((dim, i) => (i < axis ? dim : 1)),
@@ -27,6 +27,7 @@ const recurrent =
   (states: number): Rule =>
   (c) => {
     const { dtype: type, shape: x } = c.input(0);
+    needRank(c, 0, "The input", 3);
     const directions = c.text("direction", "forward") === "bidirectional" ? 2 : 1;
     // The weights say it where the attribute is missing: R is [directions, gates·hidden, hidden].
     const hidden: Dim = c.int("hidden_size", 0) || (c.input(2).shape?.[2] ?? null);

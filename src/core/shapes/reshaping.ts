@@ -160,6 +160,8 @@ const split: Rule = (c) => {
   const count = c.node.outputs.length;
   const axis = shape === null ? null : axisOf(c, shape.length, 0);
   if (shape === null || axis === null) return unknownDims(count).map(() => value(type, null));
+  if (c.opset >= 18 && !c.has(1) && c.node.attrs["num_outputs"] === undefined)
+    c.problem("Split has neither sizes nor num_outputs.");
   const total = shape[axis] ?? null;
   const explicit = listOf(c, 1, "split");
   const equal = typeof total === "number" ? Math.ceil(total / count) : divideExactly(total, count);

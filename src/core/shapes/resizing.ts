@@ -1,7 +1,7 @@
 /** Operators that change the size of maps: by scales or sizes, by blocks, by borders. */
 import type { Dim } from "../model.ts";
 import { add, divideExactly, multiply, normalizeAxes } from "./dims.ts";
-import { value, type Rule, type RuleTable } from "./rule.ts";
+import { value, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
 
 /** floor(size × scale), in the float32 that the scales are stored in. */
 const scaled = (dim: Dim, scale: Dim | undefined): Dim => {
@@ -19,6 +19,7 @@ const resize: Rule = (c) => {
   const scales = c.input(scalesAt).data;
   const sizes = c.has(3) ? c.input(3).data : null;
   const axes = normalizeAxes(c.ints("axes"), shape.length) ?? shape.map((_, i) => i);
+  checkSizes(c, axes.length);
   const policy = c.text("keep_aspect_ratio_policy", "stretch");
   const ratio = policy === "stretch" ? null : commonScale(policy, shape, axes, sizes);
   const hasScales = scales !== null && scales.length > 0;
@@ -50,6 +51,22 @@ function commonScale(
   });
   const scale = policy === "not_larger" ? Math.min(...scales) : Math.max(...scales);
   return Number.isFinite(scale) ? scale : null;
+}
+
+/** From operator set 11 it is told either sizes or scales, one per axis. */
+function checkSizes(c: RuleContext, axes: number): void {
+  if (c.opset < 11) return;
+  const isGiven = (index: number): boolean => c.has(index) && c.input(index).shape?.[0] !== 0;
+  const given = [2, 3].filter(isGiven);
+  if (given.length !== 1 && c.opset >= 13)
+    c.problem(
+      `Resize needs either scales or sizes, and it has ${given.length === 0 ? "none" : "both"}.`,
+    );
+  for (const index of given) {
+    const count = c.input(index).shape?.[0];
+    if (typeof count === "number" && count !== axes)
+      c.problem(`There are ${count} ${index === 2 ? "scales" : "sizes"} for ${axes} axes.`);
+  }
 }
 
 const upsample: Rule = (c) => {

@@ -106,6 +106,20 @@ export function axisOf(
   return at;
 }
 
+/** Says when an input whose rank is known has none of those ranks. */
+export function needRank(
+  c: RuleContext,
+  index: number,
+  name: string,
+  ...ranks: readonly number[]
+): void {
+  const { shape } = c.input(index);
+  if (shape !== null && !ranks.includes(shape.length))
+    c.problem(
+      `${name} has ${shape.length} dimensions, ${formatDims(shape)}, and has to have ${ranks.join(" or ")}.`,
+    );
+}
+
 /** The shape that all broadcast to; said where two sizes rule that out. */
 export function broadcast(
   c: RuleContext,

@@ -1,7 +1,6 @@
 /** Operators on strings. */
 import { dtype } from "../../shared/dtype.ts";
-import { broadcastShapes } from "./dims.ts";
-import { value, type Rule, type RuleTable } from "./rule.ts";
+import { broadcast, value, type Rule, type RuleTable } from "./rule.ts";
 
 const string = dtype("string");
 
@@ -23,7 +22,7 @@ const tfIdf: Rule = (c) => {
 };
 
 export const textRules: RuleTable = {
-  StringConcat: (c) => [value(string, broadcastShapes([c.input(0).shape, c.input(1).shape]))],
+  StringConcat: (c) => [value(string, broadcast(c, [c.input(0).shape, c.input(1).shape]))],
   StringNormalizer: normalizer,
   StringSplit: (c) => {
     const { shape } = c.input(0);

@@ -29,6 +29,7 @@ export function checkTypes(
   inFunction: string | null,
   report: Report,
 ): void {
+  checkOutputTypes(table, graph, node, schema, inFunction, report);
   const bound = new Map<string, { readonly type: string; readonly input: string }>();
   node.inputs.forEach((name, i) => {
     const parameter = name === "" ? null : parameterAt(schema.inputList, i);
@@ -55,6 +56,28 @@ export function checkTypes(
         place,
         `${node.op} takes inputs of one type, and "${first.input}" is ${first.type}, "${name}" ${type}.`,
         "Cast one of them.",
+      );
+  });
+}
+/** Outputs have types that the operator can make. */
+function checkOutputTypes(
+  table: ShapeTable,
+  graph: Graph,
+  node: GraphNode,
+  schema: Schema,
+  inFunction: string | null,
+  report: Report,
+): void {
+  node.outputs.forEach((name, i) => {
+    const parameter = name === "" ? null : parameterAt(schema.outputList, i);
+    const type = name === "" ? null : typeName(table.infoOf(graph.path, name));
+    if (parameter && type !== null && !parameter.types.has(type))
+      report(
+        "type",
+        "output-type",
+        atNode(graph.path, inFunction, node, name),
+        `The output "${name}" is ${type}, which ${node.op} of this operator set does not make.`,
+        `It can make ${listed(parameter)}.`,
       );
   });
 }
