@@ -9,7 +9,7 @@ import { broadcast, needRank, value, type Rule, type RuleTable } from "./rule.ts
  */
 const attention: Rule = (c) => {
   ["query", "key", "value"].forEach((name, i) => needRank(c, i, `The ${name}`, 3, 4));
-  const isPacked = [0, 1, 2].some((i) => c.input(i).shape?.length === 3);
+  const isPacked = c.input(0).shape?.length === 3;
   for (const name of isPacked ? ["q_num_heads", "kv_num_heads"] : [])
     if (c.int(name, 0) < 1) c.problem(`Inputs of three dimensions need the attribute "${name}".`);
   const { dtype: type } = c.input(0);
@@ -70,6 +70,12 @@ const linearAttention: Rule = (c) => {
 
 /** X [B, C, L], W [C, 1, k]: an output like X, and the last k - 1 positions for the next call. */
 const causalConv: Rule = (c) => {
+  needRank(c, 0, "The input", 3);
+  needRank(c, 1, "The weight", 3);
+  needRank(c, 2, "The bias", 1);
+  const activation = c.text("activation", "none");
+  if (!["none", "silu", "swish"].includes(activation))
+    c.problem(`The activation is "${activation}", and can be none, silu or swish.`);
   const { dtype: type, shape } = c.input(0);
   const kernel = c.input(1).shape?.[2] ?? null;
   return [value(type, shape), value(type, shape && [...shape.slice(0, 2), add(kernel, -1)])];

@@ -91,8 +91,12 @@ const random: Rule = (c) => [value(dtypeFromOnnx(c.int("dtype", 1)), c.ints("sha
 const window: Rule = (c) => [
   value(dtypeFromOnnx(c.int("output_datatype", 1)), [c.input(0).data?.[0] ?? null]),
 ];
-const typeAttribute = (c: RuleContext, fallback: Dtype | null): Dtype | null =>
-  c.int("dtype", 0) === 0 ? fallback : dtypeFromOnnx(c.int("dtype", 0));
+function typeAttribute(c: RuleContext, fallback: Dtype | null): Dtype | null {
+  if (c.node.attrs["dtype"]?.kind !== "int") return fallback;
+  const type = dtypeFromOnnx(c.int("dtype", 0));
+  if (type === null) c.problem(`The attribute "dtype" is ${c.int("dtype", 0)}, no element type.`);
+  return type;
+}
 
 const randomLike: Rule = (c) => [value(typeAttribute(c, c.input(0).dtype), c.input(0).shape)];
 

@@ -135,6 +135,7 @@ const convTranspose: Rule = (c) => {
   if (x === null || x.length < 3) return [value(type, null)];
   const rank = x.length - 2;
   needRank(c, 1, "The weight", x.length);
+  checkLists(c, rank);
   const channels = multiply(c.input(1).shape?.[1] ?? null, c.int("group", 1));
   const fixed = c.ints("output_shape");
   if (fixed) return [value(type, [x[0] ?? null, channels, ...fixed.slice(-rank)])];
@@ -155,6 +156,8 @@ const convTranspose: Rule = (c) => {
 
 const pool: Rule = (c) => {
   const { dtype: type, shape: x } = c.input(0);
+  if (x !== null && x.length < 3)
+    c.problem(`Pooling needs [N, C, spatial…], and the input is ${formatDims(x)}.`);
   if (x === null || x.length < 3) return [value(type, null)];
   const shape = [
     x[0] ?? null,

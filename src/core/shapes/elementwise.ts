@@ -6,6 +6,7 @@ import {
   axisOf,
   broadcast,
   MAX_DATA,
+  needRank,
   value,
   type Info,
   type Rule,
@@ -204,7 +205,7 @@ const SAME = `Acos Acosh Asin Asinh Atan Atanh BitwiseNot Celu Clip Cos Cosh Elu
   HardSigmoid HardSwish Hardmax LeakyRelu Log LogSoftmax LpNormalization LRN MeanVarianceNormalization
   Mish ParametricSoftplus PRelu Relu Round ScaledTanh Selu Shrink Sigmoid Sign Sin Sinh Softmax
   Softplus Softsign Swish Tan Tanh ThresholdedRelu Trilu Affine ImageScaler InstanceNormalization
-  GroupNormalization RMSNormalization RotaryEmbedding ReverseSequence Scatter ScatterElements
+  GroupNormalization RMSNormalization RotaryEmbedding Scatter ScatterElements
   ScatterND CumProd CumSum`.split(/\s+/);
 
 const entries = (names: readonly string[], rule: (name: string) => Rule): [string, Rule][] =>
@@ -238,5 +239,12 @@ export const elementwiseRules: RuleTable = {
   BitCast: bitCast,
   CastLike: cast((c) => c.input(1).dtype),
   Where: where,
-  Dropout: (c) => [c.input(0), value(c.opset < 10 ? c.input(0).dtype : bool, c.input(0).shape)],
+  ReverseSequence: (c) => {
+    needRank(c, 1, "sequence_lens", 1);
+    return [value(c.input(0).dtype, c.input(0).shape)];
+  },
+  Dropout: (c) => {
+    needRank(c, 1, "The ratio", 0);
+    return [c.input(0), value(c.opset < 10 ? c.input(0).dtype : bool, c.input(0).shape)];
+  },
 };

@@ -1,8 +1,8 @@
 /** Operators that pick elements: slicing, gathering, sorting, searching. */
 import { dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
-import { concrete, normalizeAxes, normalizeAxis, unknownDims } from "./dims.ts";
-import { axisOf, listOf, value, type Rule, type RuleTable } from "./rule.ts";
+import { concrete, multiply, normalizeAxes, normalizeAxis, unknownDims } from "./dims.ts";
+import { axisOf, listOf, needRank, value, type Rule, type RuleTable } from "./rule.ts";
 
 interface SliceAxis {
   readonly from: number;
@@ -106,6 +106,9 @@ const topK: Rule = (c) => {
 /** Indices and depth [..., D, ...] inserted at `axis`. */
 const oneHot: Rule = (c) => {
   const indices = c.input(0).shape;
+  const count = c.input(1).shape?.reduce<Dim>(multiply, 1) ?? null;
+  if (typeof count === "number" && count > 1) c.problem(`The depth is ${count} numbers, not one.`);
+  needRank(c, 2, "The pair of values", 1);
   if (indices === null) return [value(c.input(2).dtype, null)];
   const axis = c.int("axis", -1);
   const at = axis < 0 ? axis + indices.length + 1 : axis;

@@ -2,7 +2,15 @@
 import { dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
 import { multiply, normalizeAxes, unknownDims } from "./dims.ts";
-import { axisOf, value, type Rule, type RuleContext, type RuleTable } from "./rule.ts";
+import {
+  axisOf,
+  formatDims,
+  needRank,
+  value,
+  type Rule,
+  type RuleContext,
+  type RuleTable,
+} from "./rule.ts";
 
 /** The axes came as input in operator set 18 (13 for ReduceSum); absent means all of them. */
 function reducedShape(c: RuleContext, shape: readonly Dim[]): readonly Dim[] | null {
@@ -53,6 +61,15 @@ const arg: Rule = (c) => {
 /** A scalar, or one value per label; the second output is the log-probabilities. */
 const loss: Rule = (c) => {
   const { dtype: type, shape } = c.input(0);
+  needRank(c, 2, "The weight", 1);
+  const labels = c.input(1).shape;
+  const rest = shape === null ? null : [shape[0] ?? null, ...shape.slice(2)];
+  const differs = rest?.some((dim, i) => {
+    const other = labels?.[i] ?? null;
+    return typeof dim === "number" && typeof other === "number" && dim !== other;
+  });
+  if (rest && labels && (rest.length !== labels.length || differs === true))
+    c.problem(`Labels ${formatDims(labels)} do not fit scores ${formatDims(shape ?? [])}.`);
   const each = c.text("reduction", "mean") === "none";
   return [value(type, each ? c.input(1).shape : []), value(type, shape)];
 };

@@ -16,6 +16,7 @@ import {
   formatDims,
   listOf,
   MAX_DATA,
+  needRank,
   UNKNOWN,
   value,
   type Info,
@@ -26,6 +27,7 @@ import {
 
 const reshape: Rule = (c) => {
   const { dtype: type, shape: from, data } = c.input(0);
+  needRank(c, 1, "The target shape", 1);
   const target = listOf(c, 1, "shape");
   if (target === null) {
     const rank = c.input(1).shape?.[0];

@@ -21,6 +21,10 @@ const resize: Rule = (c) => {
   const axes = normalizeAxes(c.ints("axes"), shape.length) ?? shape.map((_, i) => i);
   checkSizes(c, axes.length);
   const policy = c.text("keep_aspect_ratio_policy", "stretch");
+  if (!["stretch", "not_larger", "not_smaller"].includes(policy))
+    c.problem(
+      `keep_aspect_ratio_policy is "${policy}", and can be stretch, not_larger or not_smaller.`,
+    );
   const ratio = policy === "stretch" ? null : commonScale(policy, shape, axes, sizes);
   const hasScales = scales !== null && scales.length > 0;
   return [

@@ -108,7 +108,7 @@ export function checkNode(
       }
       // The checker leaves operators of the preview domain to those who run them.
       report(
-        domain === "ai.onnx.preview" ? "warning" : "error",
+        domain.startsWith("ai.onnx.preview") ? "warning" : "error",
         "unknown-operator",
         place,
         `ONNX has no operator ${op}${domain === "" ? "" : ` in domain ${domain}`}.`,

@@ -17,6 +17,7 @@ import type {
 } from "../../../src/shared/protocol.ts";
 import { serve, type Handlers, type Port } from "../../../src/shared/wire.ts";
 import { treeLines } from "../../../src/core/moduleLines.ts";
+import { validation } from "./fakeFindings.ts";
 import * as fake from "./fakeModel.ts";
 import { tree, treeRow } from "./fakeTree.ts";
 
@@ -208,7 +209,7 @@ const handlers: Handlers<WebviewApi> = {
   },
   validate: async (p) => {
     await answerTo("validate", p);
-    return fake.validation(scenario === "invalid");
+    return validation(scenario === "invalid");
   },
   tensors: async (p) => {
     await answerTo("tensors", p);
