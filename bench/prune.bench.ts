@@ -97,9 +97,9 @@ await withWorkFolder(1e8, async (folder) => {
     }
   // The runtime computes convolutions in blocks of channels: odd counts can take longer than all of them.
   for (const { macs } of LEVELS)
-    await row(`lathe, obs and repair, multiples of 8 channels, about ${macs}`, (file) =>
+    await row(`lathe, obs and repair, to ${macs}, any number of channels`, (file) =>
       lathe(
-        ...["apply", MODEL, "-t", "prune.channels", "-p", "roundTo=8"],
+        ...["apply", MODEL, "-t", "prune.channels", "-p", "roundTo=1"],
         ...["-p", "target=macs", "-p", `amount=${(1 - macs).toFixed(2)}`],
         ...["--data", DATA, "-o", file],
       ),

@@ -2,7 +2,7 @@
 import type { AnalyzeContext, Analyzer } from "../core/analyzer.ts";
 import { analyzers } from "../analyzers/index.ts";
 import type { Doc } from "../shared/doc.ts";
-import { EngineError, engineErrors, paramErrors } from "../shared/errors.ts";
+import { asReason, EngineError, engineErrors, paramErrors } from "../shared/errors.ts";
 import { readParams, type ParamsOf, type ParamSchema } from "../shared/params.ts";
 import type { Answer, Jobs, Params } from "../shared/protocol.ts";
 import type { Report } from "../shared/report.ts";
@@ -67,13 +67,13 @@ export async function analyze(
   return { reports };
 }
 
-const refused = ({ meta }: Analyzer, { failure }: EngineError): Report => ({
+const refused = ({ meta }: Analyzer, error: EngineError): Report => ({
   analyzer: meta.id,
   findings: [],
   metrics: [],
   rows: [],
   series: [],
-  skipped: [{ name: "the model", reason: failure.message }],
+  skipped: [{ name: "the model", reason: asReason(error) }],
   data: null,
 });
 

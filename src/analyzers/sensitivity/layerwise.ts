@@ -14,7 +14,7 @@
 import { defineAnalyzer, type Drift } from "../../core/analyzer.ts";
 import type { Unit } from "../../core/plan.ts";
 import type { Entry } from "../../shared/doc.ts";
-import { LatheError } from "../../shared/errors.ts";
+import { asReason, LatheError } from "../../shared/errors.ts";
 import { choice, text } from "../../shared/params.ts";
 import type { Metric, ReportRow, Skip } from "../../shared/report.ts";
 import { describe } from "./lib/findings.ts";
@@ -82,8 +82,7 @@ export default defineAnalyzer({
         return Number.isFinite(drift.mse) ? drift : "the changed model answers NaN or infinity";
       } catch (error) {
         // A layer that cannot be changed or run alone is no reason to lose the others.
-        if (error instanceof LatheError && error.failure.code === "engine")
-          return error.failure.message;
+        if (error instanceof LatheError && error.failure.code === "engine") return asReason(error);
         throw error;
       }
     };

@@ -8,7 +8,7 @@ import {
   type State,
   type StatTypes,
 } from "../../core/statistics.ts";
-import { engineErrors } from "../../shared/errors.ts";
+import { asReason, engineErrors } from "../../shared/errors.ts";
 import type { Blas } from "../../shared/kernels.ts";
 import type { Task } from "../../shared/task.ts";
 import { dataIdentity } from "../dataIdentity.ts";
@@ -158,7 +158,7 @@ export function openStatistics(scene: StatisticsScene, options: StatisticsOption
       for (const need of wanted) {
         const found = steady.get(needKey(need));
         if (found && "answer" in found && found.answer instanceof Error)
-          reasons.set(needKey(need), found.answer.message);
+          reasons.set(needKey(need), asReason(found.answer));
       }
       return reasons;
     },

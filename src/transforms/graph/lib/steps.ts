@@ -3,7 +3,7 @@ import type { ConstantValue, WorkContext } from "../../../core/context.ts";
 import { MAIN, mainGraph, type Model } from "../../../core/model.ts";
 import type { Transaction } from "../../../core/plugin.ts";
 import type { Step, StepTensor } from "../../../core/step.ts";
-import { EngineError } from "../../../shared/errors.ts";
+import { asReason, EngineError } from "../../../shared/errors.ts";
 import type { Skip } from "../../../shared/report.ts";
 import type { HeldConstant } from "./constantNodes.ts";
 import { byGraph, type Duplicate } from "../../../core/duplicates.ts";
@@ -162,7 +162,7 @@ export async function storeFolded(
     values = await ctx.evaluateConstant(tx.model, sub.path, nodes);
   } catch (error) {
     // An operator without a kernel here: the model may still run elsewhere, so this is no failure.
-    if (error instanceof EngineError) return { name: unit, reason: error.message };
+    if (error instanceof EngineError) return { name: unit, reason: asReason(error) };
     throw error;
   }
   const wanted = sub.outputs.flatMap((o) => values.find((value) => value.name === o.name) ?? []);
