@@ -204,6 +204,7 @@ function readGraph(reading: Reading, path: GraphPath, message: GraphProto): void
 function readNodes(reading: Reading, path: GraphPath, messages: readonly NodeProto[]): GraphNode[] {
   /** Ways into subgraphs taken so far; names may be empty or repeated. */
   const taken = new Set<string>();
+  const repeats = new Map<string, number>();
   const keyOf = (node: NodeProto): string => {
     const base = nodeKey({
       name: node.name,
@@ -213,8 +214,11 @@ function readNodes(reading: Reading, path: GraphPath, messages: readonly NodePro
       outputs: node.output,
       attrs: {},
     });
+    // Counted on, not from 2 each time: ten thousand nodes of one name would take minutes.
+    let n = repeats.get(base) ?? 1;
     let key = base;
-    for (let n = 2; taken.has(key); n++) key = `${base}#${n}`;
+    while (taken.has(key)) key = `${base}#${++n}`;
+    repeats.set(base, n);
     taken.add(key);
     return key;
   };

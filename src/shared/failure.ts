@@ -83,29 +83,43 @@ export function fromFailure(failure: Failure): LatheError {
   }
 }
 
+/** Longer names are not typed by hand, and comparing takes time with the square of the length. */
+const MAX_TYPED = 100;
+
 /** The known name nearest to a mistyped one (edit distance at most a third of its length), or null. */
 export function nearest(name: string, known: readonly string[]): string | null {
+  if (name.length > MAX_TYPED) return null;
+  const typed = name.toLowerCase();
   let best: string | null = null;
   let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
   for (const candidate of known) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    // The lengths' difference is the least that has to be typed.
+    if (Math.abs(candidate.length - name.length) >= bestDistance) continue;
+    const distance = editDistance(typed, candidate.toLowerCase(), bestDistance);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;
 }
-function editDistance(a: string, b: string): number {
+
+/** Levenshtein's distance, or `limit` when it is that or more. */
+function editDistance(a: string, b: string, limit: number): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  let next = [...row];
   for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next[j] = Math.min(
-        (row[j] ?? 0) + 1,
-        (next[j - 1] ?? 0) + 1,
-        (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
-      );
-    row = next;
+    let least = (next[0] = i);
+    const from = a.charCodeAt(i - 1);
+    for (let j = 1; j <= b.length; j++) {
+      const cost = from === b.charCodeAt(j - 1) ? 0 : 1;
+      const changed = (row[j - 1] ?? 0) + cost;
+      const shorter = Math.min(row[j] ?? 0, next[j - 1] ?? 0) + 1;
+      const distance = Math.min(changed, shorter);
+      next[j] = distance;
+      if (distance < least) least = distance;
+    }
+    if (least >= limit) return limit;
+    [row, next] = [next, row];
   }
-  return row[b.length] ?? 0;
+  return Math.min(limit, row[b.length] ?? 0);
 }
 
 /** For a `switch` over a closed union: unreachable when all cases are handled. */
