@@ -111,7 +111,7 @@ function macsText({ macs, inputs }: Summary): string {
   if (macs === null) return "not known in full; `lathe analyze --with cost.model` shows by layer";
   const open = inputs.flatMap(({ shape }) => shape.filter((d) => typeof d === "string"));
   const sizes = [...new Set(open)].map((name) => `${name} = 1`).join(", ");
-  return `${formatCompact(macs)} per run${sizes === "" ? "" : ` at ${sizes}`}`;
+  return `${formatCompact(macs)} per run${sizes === "" || macs === 0 ? "" : ` at ${sizes}`}`;
 }
 
 /** Names inside branches are paths as long as the nesting is deep: what tells them apart is their end. */
