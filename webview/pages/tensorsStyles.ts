@@ -41,8 +41,10 @@ export const tensorsStyles = css`
     cursor: pointer;
   }
   .views button[aria-pressed="true"] {
-    background: var(--vscode-list-activeSelectionBackground, var(--line));
-    color: var(--vscode-list-activeSelectionForeground, inherit);
+    background: var(--vscode-inputOption-activeBackground, transparent);
+    color: var(--vscode-inputOption-activeForeground, inherit);
+    outline: 1px solid var(--vscode-inputOption-activeBorder, var(--line));
+    outline-offset: -2px;
   }
   .count {
     font-variant-numeric: tabular-nums;
