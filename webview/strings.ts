@@ -45,8 +45,11 @@ export const strings = {
     facts: "Model",
     file: "File",
     files: "Files",
+    moreFiles: (count: number): string => plural(count, "more file"),
     size: "Size",
-    sizeOf: (size: string, bytes: string): string => `${size} (${bytes} bytes)`,
+    /** Small sizes are in bytes already. */
+    sizeOf: (size: string, bytes: string): string =>
+      size === `${bytes} bytes` ? size : `${size} (${bytes} bytes)`,
     format: "Format",
     formats: { onnx: "ONNX", safetensors: "safetensors" },
     producer: "Producer",
@@ -269,7 +272,7 @@ export const strings = {
       `${before} → ${after} of tensors, ${verdict}.`,
     resultUnits: (units: number): string => `${plural(units, "unit")} changed.`,
     verified: "Verified: the result was loaded and run once.",
-    notVerified: (reason: string): string => `Not verified: ${reason}`,
+    notVerified: (reason: string): string => `Not verified: ${reason}.`,
     dismissed: "Nothing was applied.",
     showDiff: "Show diff",
     undoHint: "Undo takes it back; Save writes the file.",

@@ -1,7 +1,9 @@
 /** All commands. Each catches its failure and shows it: VS Code shows nothing for a rejected promise. */
 import path from "node:path";
 import * as vscode from "vscode";
+import type { Doc } from "../shared/doc.ts";
 import { engineErrors, usageErrors } from "../shared/errors.ts";
+import { formatOfKind, kindOf } from "../shared/modelPath.ts";
 import { CATALOG } from "./catalogue.ts";
 import { beforeAndAfter } from "./compare.ts";
 import { convertFiles } from "./convertFiles.ts";
@@ -100,7 +102,7 @@ async function onEditor(
     const [technique] = techniquesFor(family, [open.document.path]);
     if (!technique)
       throw usageErrors.usage(
-        `No technique of this kind works on ${path.extname(open.document.path)} files.`,
+        `No technique of this kind works on ${formatOfKind(kindOf(open.document.path) ?? "onnx")} files.`,
         "See the Optimize page for those that do.",
       );
     await editor.show(open.document.uri, {
@@ -140,16 +142,28 @@ async function optimize(options: CommandOptions, files: readonly string[]): Prom
   if (files.length > 0) await optimizeFiles(options, files);
 }
 
-/** The open model's file, as it is on disk, or one that is asked for. */
+/** The open model with its edits, or one that is asked for. */
 async function convertEditor(options: CommandOptions, uri: unknown): Promise<void> {
-  const title = vscode.l10n.t("Convert…");
-  const file = activeFile(options.editor, uri) ?? (await pickModel({ title, exclude: [] }));
+  const { editor } = options;
+  const open = (uri instanceof vscode.Uri ? editor.find(uri) : null) ?? editor.active;
+  // An earlier version has its file in a folder of ours, where nobody would look for the result.
+  if (open && open.document.uri.scheme !== "file")
+    throw usageErrors.usage(
+      `${path.basename(open.document.path)} is a version that Git keeps, and has no folder to write beside it.`,
+      "Convert the file itself, or save this version as a file first.",
+    );
+  if (open) return convert(options, [open.document.path], open.document.doc);
+  const file = await pickModel({ title: vscode.l10n.t("Convert…"), exclude: [] });
   if (file !== null) await convert(options, [file]);
 }
 
-async function convert(options: CommandOptions, files: readonly string[]): Promise<void> {
+async function convert(
+  options: CommandOptions,
+  files: readonly string[],
+  edited: Doc | null = null,
+): Promise<void> {
   if (!vscode.workspace.isTrusted) throw engineErrors.untrusted();
-  if (files.length > 0) await convertFiles(options, files);
+  if (files.length > 0) await convertFiles(options, files, edited);
 }
 
 /** Opens the Diff page of the later model. Missing ones are asked for. */

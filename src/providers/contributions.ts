@@ -10,6 +10,8 @@ const MODEL_FILE = "resourceFilename =~ /\\.(onnx|safetensors|safetensors\\.inde
 /** Quality is judged by running the model, which weights alone do not allow. */
 const ONNX_FILE = "resourceExtname =~ /^\\.onnx$/i";
 const MODEL_EDITOR = "activeCustomEditorId =~ /^lathe\\.(model|shards)$/";
+/** Weights alone have no graph to take a part of. */
+const GRAPH_EDITOR = `activeCustomEditorId == 'lathe.model' && ${ONNX_FILE}`;
 const ONE_OR_TWO = "(!listMultiSelection || listDoubleSelection)";
 
 const step = (id: string, event: string): object => ({
@@ -40,8 +42,13 @@ interface MenuItem {
 }
 
 /** The `contributes` object of package.json for a catalogue of techniques. */
-export function contributes(catalog: readonly { readonly family: string }[]): object {
+export function contributes(
+  catalog: readonly { readonly family: string; readonly formats: readonly string[] }[],
+): object {
   const families = familiesOf(catalog);
+  const forWeights = new Set(
+    catalog.filter(({ formats }) => formats.includes("safetensors")).map(({ family }) => family),
+  );
   const commands = [
     {
       command: "lathe.optimize",
@@ -84,7 +91,7 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
     { command: "lathe.optimizeFiles", when: ONNX_FILE, group: "3_lathe@0" },
     ...families.map((family, index) => ({
       command: commandOf(family, "files"),
-      when: MODEL_FILE,
+      when: forWeights.has(family) ? MODEL_FILE : ONNX_FILE,
       group: `3_lathe@${index + 1}`,
     })),
     { command: "lathe.convertFiles", when: MODEL_FILE, group: "3_lathe@80" },
@@ -92,15 +99,15 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
   ];
   const git = `${MODEL_EDITOR} && gitOpenRepositoryCount > 0`;
   const title: MenuItem[] = [
-    { command: "lathe.optimize", when: MODEL_EDITOR, group: "navigation@0" },
+    { command: "lathe.optimize", when: GRAPH_EDITOR, group: "navigation@0" },
     ...families.map((family, index) => ({
       command: commandOf(family),
-      when: MODEL_EDITOR,
+      when: forWeights.has(family) ? MODEL_EDITOR : GRAPH_EDITOR,
       // The first family and the comparison are buttons, the others are in the editor's menu.
       group: index === 0 ? "navigation@1" : `1_lathe@${index}`,
     })),
     { command: "lathe.convert", when: MODEL_EDITOR, group: "1_lathe@80" },
-    { command: "lathe.extract", when: MODEL_EDITOR, group: "1_lathe@81" },
+    { command: "lathe.extract", when: GRAPH_EDITOR, group: "1_lathe@81" },
     { command: "lathe.compare", when: MODEL_EDITOR, group: "navigation@2" },
     { command: "lathe.compareCommitted", when: git, group: "2_lathe@1" },
     { command: "lathe.showInspector", when: MODEL_EDITOR, group: "navigation@3" },
@@ -128,7 +135,7 @@ export function contributes(catalog: readonly { readonly family: string }[]): ob
       "editor/title": title,
       commandPalette: [
         ...fromExplorer,
-        { command: "lathe.extract", when: MODEL_EDITOR },
+        { command: "lathe.extract", when: GRAPH_EDITOR },
         { command: "lathe.cancel", when: "lathe.jobRunning" },
         { command: "lathe.compareCommitted", when: git },
       ],

@@ -1,9 +1,11 @@
 /** "Convert Model…": asks what into, then writes a new file beside each model, never over anything. */
 import * as vscode from "vscode";
+import type { Doc } from "../shared/doc.ts";
 import { formatVerified, groupByReason } from "../shared/format.ts";
 import { formatOfKind, kindOf, type ModelKind } from "../shared/modelPath.ts";
 import { forEachFile, whatOf, type FileActionOptions, type Outcome } from "./fileOutcomes.ts";
 import { convertedName } from "./outputName.ts";
+import { pickModel } from "./pickers.ts";
 
 interface Target {
   readonly label: string;
@@ -75,9 +77,11 @@ const SHARD_BYTES: readonly (readonly [label: string, bytes: number])[] = [
   ["5 GB", 5e9],
 ];
 
+/** @param edited the model of the only file with edits that are not saved; null: files as they are on disk */
 export async function convertFiles(
   options: FileActionOptions,
   files: readonly string[],
+  edited: Doc | null = null,
 ): Promise<void> {
   const kinds = new Set(files.map((file) => formatOfKind(kindOf(file) ?? "onnx")));
   const title = vscode.l10n.t("Convert {0}", whatOf(files));
@@ -95,10 +99,13 @@ export async function convertFiles(
   if (!chosen) return;
   const maxShardBytes = chosen.into === "shards" ? await askShardBytes(title) : null;
   if (chosen.into === "shards" && maxShardBytes === null) return;
-  const weights = chosen.takesWeights ? await askWeights(title) : null;
+  const [first = ""] = files;
+  const weights = chosen.takesWeights
+    ? await pickModel({ title, exclude: [], near: first, weightsOnly: true })
+    : null;
   if (chosen.takesWeights && weights === null) return;
   await forEachFile(options, { title, files }, (file, signal, report) =>
-    convertFile(options, { file, chosen, maxShardBytes, weights }, signal, report),
+    convertFile(options, { file, edited, chosen, maxShardBytes, weights }, signal, report),
   );
 }
 
@@ -108,16 +115,11 @@ async function askShardBytes(title: string): Promise<number | null> {
   return (await vscode.window.showQuickPick(items, { title, placeHolder }))?.bytes ?? null;
 }
 
-async function askWeights(title: string): Promise<string | null> {
-  const filters = { [vscode.l10n.t("Weights")]: ["safetensors", "json"] };
-  const [uri] = (await vscode.window.showOpenDialog({ title, filters })) ?? [];
-  return uri?.fsPath ?? null;
-}
-
 async function convertFile(
   { engine }: FileActionOptions,
   p: {
     readonly file: string;
+    readonly edited: Doc | null;
     readonly chosen: Target;
     readonly maxShardBytes: number | null;
     readonly weights: string | null;
@@ -126,7 +128,7 @@ async function convertFile(
   report: (fraction: number, message: string) => void,
 ): Promise<Outcome> {
   const { into, externalData, suffix } = p.chosen;
-  const input = await engine.open(p.file);
+  const input = p.edited ?? (await engine.open(p.file));
   const weights = p.weights === null ? null : await engine.open(p.weights);
   const { sizeBytes: sizeBefore } = await engine.ask("summary", { doc: input }, { signal });
   const result = await engine.job(

@@ -2,7 +2,7 @@
 import path from "node:path";
 import * as vscode from "vscode";
 import { formatBytes } from "../shared/format.ts";
-import { kindOf } from "../shared/modelPath.ts";
+import { formatOfKind, kindOf } from "../shared/modelPath.ts";
 import type { CatalogEntry } from "../shared/protocol.ts";
 
 const MODEL_GLOB = "**/*.{onnx,safetensors,ONNX,SAFETENSORS,safetensors.index.json}";
@@ -21,19 +21,24 @@ export async function pickModel(p: {
   readonly exclude: readonly string[];
   /** Listed first: the model's neighbours by default. */
   readonly near?: string;
+  /** Files with weights alone. */
+  readonly weightsOnly?: boolean;
 }): Promise<string | null> {
   const found = await vscode.workspace.findFiles(MODEL_GLOB, "**/node_modules/**", MAX_MODELS);
   const near = p.near ?? p.exclude[0];
   const files = found
     .filter((uri) => uri.scheme === "file" && !p.exclude.includes(uri.fsPath))
+    .filter(({ fsPath }) => p.weightsOnly !== true || !isOnnx(fsPath))
     .map((uri) => uri.fsPath)
     .sort((a, b) => Number(isBeside(b, near)) - Number(isBeside(a, near)) || a.localeCompare(b));
   const items: ModelItem[] = await Promise.all(
     files.map(async (file) => {
       const { size } = await vscode.workspace.fs.stat(vscode.Uri.file(file));
+      // The size of an index says nothing of its model.
+      const what = kindOf(file) === "shards" ? vscode.l10n.t("all shards") : formatBytes(size);
       return {
         label: path.basename(file),
-        description: `${formatBytes(size)}  ${folderOf(file)}`,
+        description: `${what}  ${folderOf(file)}`,
         file,
       };
     }),
@@ -43,19 +48,30 @@ export async function pickModel(p: {
     title: p.title,
     placeHolder:
       items.length === 0
-        ? vscode.l10n.t("There are no models in this workspace")
-        : vscode.l10n.t("Choose a model"),
+        ? p.weightsOnly === true
+          ? vscode.l10n.t("There are no safetensors files in this workspace")
+          : vscode.l10n.t("There are no models in this workspace")
+        : p.weightsOnly === true
+          ? vscode.l10n.t("Take the weights of")
+          : vscode.l10n.t("Choose a model"),
     matchOnDescription: true,
   });
   if (!chosen) return null;
-  return chosen.file ?? browseModel(p.title, near);
+  return chosen.file ?? browseModel(p, near);
 }
 
-async function browseModel(title: string, near: string | undefined): Promise<string | null> {
+async function browseModel(
+  p: { readonly title: string; readonly weightsOnly?: boolean },
+  near: string | undefined,
+): Promise<string | null> {
+  const filters =
+    p.weightsOnly === true
+      ? { [vscode.l10n.t("Weights")]: ["safetensors", "json"] }
+      : { [vscode.l10n.t("Models")]: ["onnx", "safetensors", "json"] };
   const [uri] =
     (await vscode.window.showOpenDialog({
-      title,
-      filters: { [vscode.l10n.t("Models")]: ["onnx", "safetensors", "json"] },
+      title: p.title,
+      filters,
       ...(near === undefined ? {} : { defaultUri: vscode.Uri.file(path.dirname(near)) }),
     })) ?? [];
   return uri?.fsPath ?? null;
@@ -91,6 +107,8 @@ function traits(technique: CatalogEntry): string {
   ];
   return words.filter((word) => word !== "").join(", ");
 }
+
+const isOnnx = (file: string): boolean => formatOfKind(kindOf(file) ?? "onnx") === "onnx";
 
 const isBeside = (file: string, near: string | undefined): boolean =>
   near !== undefined && path.dirname(file) === path.dirname(near);

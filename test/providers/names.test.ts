@@ -45,14 +45,23 @@ test("commands exist for families with techniques only, and each menu item has i
     "quantize",
     "graph",
   ]);
-  const manifest = contributes([{ family: "quantize" }]) as {
+  const manifest = contributes([
+    { family: "quantize", formats: ["onnx", "safetensors"] },
+    { family: "graph", formats: ["onnx"] },
+  ]) as {
     commands: { command: string; title: string }[];
-    menus: Record<string, { command: string }[]>;
+    menus: Record<string, { command: string; when: string }[]>;
   };
   const ids = manifest.commands.map(({ command }) => command);
   assert.ok(ids.includes("lathe.quantize") && ids.includes("lathe.quantizeFiles"));
   assert.ok(!ids.includes("lathe.prune"));
   for (const item of Object.values(manifest.menus).flat()) assert.ok(ids.includes(item.command));
+  // What works on graphs only is not offered where there is none.
+  const explorer = new Map(
+    manifest.menus["explorer/context"]?.map(({ command, when }) => [command, when]),
+  );
+  assert.match(explorer.get("lathe.quantizeFiles") ?? "", /safetensors/);
+  assert.doesNotMatch(explorer.get("lathe.graphFiles") ?? "safetensors", /safetensors/);
 });
 
 test("what a page asks to run is checked against the catalogue", () => {

@@ -19,6 +19,18 @@ export const summaryCases: Cases = {
     assert.equal(await page.getByText("Nothing yet: this is the file").count(), 1);
   },
 
+  "files of a model in several are named from its folder, the first few at once": async (lab) => {
+    const page = await lab.open({ scenario: "shards" });
+    const files = page.getByTestId("facts").getByRole("listitem");
+    await files.first().waitFor();
+    const shown = await files.filter({ visible: true }).allInnerTexts();
+    assert.equal(shown.length, 8);
+    assert.match(shown[0] ?? "", /^large\.safetensors\.index\.json\s+23\.0 kB$/);
+    assert.match(shown[1] ?? "", /^large-00001-of-00012\.safetensors\s+5\.00 GB$/);
+    await page.getByText("5 more files").click();
+    await files.nth(12).waitFor();
+  },
+
   "what is wrong with a model is listed with its place, which shows the node in the graph": async (
     lab,
   ) => {

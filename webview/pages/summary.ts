@@ -4,9 +4,10 @@ import { css, html, nothing, type TemplateResult } from "lit";
 import { formatBytes, formatCompact, formatCount } from "../../src/shared/format.ts";
 import type { FindingView, Summary, TensorRow, Validation } from "../../src/shared/protocol.ts";
 import { failureView } from "../parts/failureView.ts";
+import { fileList, fileListStyles } from "../parts/fileList.ts";
 import { findingList, findingStyles } from "../parts/findingList.ts";
 import { ioList, ioStyles } from "../parts/ioList.ts";
-import { nameStyles, nameView } from "../parts/name.ts";
+import { breakableName, nameStyles, nameView } from "../parts/name.ts";
 import { operatorBars, operatorStyles } from "../parts/operatorBars.ts";
 import { docKey, Page } from "../parts/page.ts";
 import { Question } from "../parts/question.ts";
@@ -29,6 +30,7 @@ class SummaryPage extends Page {
     recipeStyles,
     ioStyles,
     findingStyles,
+    fileListStyles,
     css`
       :host {
         display: block;
@@ -215,19 +217,9 @@ class SummaryPage extends Page {
       .map(([domain, version]) => `${domain === "" ? text.defaultDomain : domain} ${version}`)
       .join(", ");
     return html`<dl class="facts" data-testid="facts">
-      ${row(text.file, value.path)}
+      ${row(text.file, breakableName(value.path))}
       ${row(text.size, text.sizeOf(formatBytes(value.sizeBytes), formatCount(value.sizeBytes)))}
-      ${
-        value.files.length > 1
-          ? row(
-              text.files,
-              value.files.map(
-                (file) =>
-                  html`<div>${file.path}, ${formatBytes(file.sizeBytes)} (${file.role})</div>`,
-              ),
-            )
-          : nothing
-      }
+      ${value.files.length > 1 ? row(text.files, fileList(value)) : nothing}
       ${row(text.format, text.formats[value.format])}
       ${
         value.format === "onnx"
@@ -298,6 +290,7 @@ class SummaryPage extends Page {
   }
 
   #largest(rows: readonly TensorRow[]): TemplateResult {
+    if (rows.length === 0) return html`<p class="quiet">${strings.none}</p>`;
     return html`<table aria-label=${text.largest}>
         <tbody>
           ${rows.map(

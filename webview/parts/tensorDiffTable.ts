@@ -65,7 +65,7 @@ const SQNR: Column<TensorDiff> = {
 const DETAIL: Column<TensorDiff> = {
   id: "detail",
   title: text.detail,
-  width: "minmax(100px, 2fr)",
+  width: "minmax(100px, 3fr)",
   from: 620,
   cell: (row) => html`<span class="quiet" title=${row.detail}>${row.detail}</span>`,
 };

@@ -17,7 +17,7 @@ const COLUMNS: readonly Column<TreeRow>[] = [
   {
     id: "name",
     title: text.name,
-    width: "minmax(180px, 4fr)",
+    width: "minmax(150px, 4fr)",
     sortable: true,
     cell: (row) =>
       html`<span class="tree-name" .style=${`padding-inline-start: ${row.depth * INDENT}px`}

@@ -1,6 +1,6 @@
 /**
  * The other end of the page's wire: answers every method with the fake model. The page's address
- * chooses what is special: `?scenario=huge|failing|readonly|changed|job|safetensors`, `&slow=ms`.
+ * chooses what is special: `?scenario=huge|failing|readonly|changed|job|safetensors|shards`, `&slow=ms`.
  */
 import { Cancelled, EngineError, engineErrors } from "../../../src/shared/errors.ts";
 import type { Entry } from "../../../src/shared/doc.ts";
@@ -42,7 +42,11 @@ const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(don
 let cancelled = false;
 const entry: Entry = { transform: "quantize.weightOnly", params: { bits: 4, block: 32 } };
 const original = fake.fakeDoc(
-  scenario === "safetensors" ? "/home/anna/models/weights.safetensors" : undefined,
+  scenario === "safetensors"
+    ? "/home/anna/models/weights.safetensors"
+    : scenario === "shards"
+      ? "/home/anna/models/large.safetensors.index.json"
+      : undefined,
 );
 let state: HostState = {
   doc: scenario === "changed" || scenario === "node" ? { ...original, recipe: [entry] } : original,

@@ -60,6 +60,13 @@ export function zoomed(camera: Camera, factor: number, x: number, y: number): Ca
   };
 }
 
+/** Whether any of the picture is in the view. */
+export const sees = (camera: Camera, picture: Size, view: Size): boolean =>
+  camera.x < picture.width &&
+  camera.y < picture.height &&
+  camera.x + view.width / camera.zoom > 0 &&
+  camera.y + view.height / camera.zoom > 0;
+
 /** Some of the picture stays in view, whatever is dragged. */
 export function kept(camera: Camera, picture: Size, view: Size): Camera {
   const width = view.width / camera.zoom;

@@ -157,6 +157,9 @@ export class GraphCanvas extends LitElement {
     const ctx = canvas?.getContext("2d", { alpha: false });
     const { width, height } = this.#view;
     if (!canvas || !ctx || width === 0 || height === 0) return;
+    // A smaller graph may have nothing left where the larger one was looked at.
+    if (this.#camera && !this.#move && !cameras.sees(this.#camera, this.scene, this.#view))
+      this.#camera = null;
     if (this.#move) {
       const { from, to, since } = this.#move;
       const share = Math.min(1, (began - since) / MOVE_MS);
