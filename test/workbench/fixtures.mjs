@@ -33,8 +33,10 @@ const BASIC = {
     "themes.onnx",
     "compare.onnx",
     "shared.onnx",
+    "convert.onnx",
+    "trained.onnx",
   ],
-  [imageModel]: ["cnn.onnx", "invalid.onnx"],
+  [imageModel]: ["cnn.onnx", "invalid.onnx", "extract.onnx"],
   [tokenModel.replace(/onnx$/, "safetensors")]: ["weights.safetensors"],
 };
 
@@ -64,7 +66,10 @@ export function makeWorkspace(folder, { withData = false } = {}) {
     for (const name of ["dataset.json", "calib_x.npy", "eval_x.npy", "eval_y.npy"])
       copyFileSync(path.join(root, "examples/images", name), path.join(folder, "data", name));
   }
-  if (!withData) misspell(path.join(folder, "invalid.onnx"), operator("Relu"), operator("Rela"));
+  if (!withData) {
+    misspell(path.join(folder, "invalid.onnx"), operator("Relu"), operator("Rela"));
+    cutIntoShards(path.join(folder, "weights.safetensors"), path.join(folder, "shards"), "chars");
+  }
   writeFileSync(path.join(folder, "broken.onnx"), '{"this": "is JSON"}\n');
   const git = (...args) => execFileSync("git", args, { cwd: folder, stdio: "ignore" });
   git("init", "-q");
@@ -80,6 +85,40 @@ function misspell(file, word, other) {
   const bytes = readFileSync(file);
   bytes.write(other, bytes.indexOf(word));
   writeFileSync(file, bytes);
+}
+
+/** The tensors of a safetensors file as three files and their index, as transformers saves large models. */
+function cutIntoShards(file, folder, stem) {
+  const SHARDS = 3;
+  const bytes = readFileSync(file);
+  const start = 8 + Number(bytes.readBigUInt64LE());
+  const { __metadata__: metadata, ...tensors } = JSON.parse(bytes.toString("utf8", 8, start));
+  const rows = Object.entries(tensors);
+  const each = Math.ceil(rows.length / SHARDS);
+  const map = {};
+  mkdirSync(folder);
+  for (let n = 0; n < SHARDS; n++) {
+    const own = rows.slice(n * each, (n + 1) * each);
+    const name = `${stem}-0000${n + 1}-of-0000${SHARDS}.safetensors`;
+    const header = { __metadata__: metadata };
+    const parts = [];
+    let at = 0;
+    for (const [key, { data_offsets: range, ...rest }] of own) {
+      const part = bytes.subarray(start + range[0], start + range[1]);
+      header[key] = { ...rest, data_offsets: [at, (at += part.length)] };
+      parts.push(part);
+      map[key] = name;
+    }
+    const text = JSON.stringify(header);
+    const head = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(head.length));
+    writeFileSync(path.join(folder, name), Buffer.concat([length, head, ...parts]));
+  }
+  const total = rows.reduce((sum, [, { data_offsets: range }]) => sum + range[1] - range[0], 0);
+  const index = { metadata: { total_size: total }, weight_map: map };
+  const text = `${JSON.stringify(index, null, 2)}\n`;
+  writeFileSync(path.join(folder, `${stem}.safetensors.index.json`), text);
 }
 
 export const sizeOf = (file) => statSync(file).size;

@@ -7,6 +7,7 @@ import { diskFlows } from "./diskFlows.mjs";
 import { fileFlows } from "./fileFlows.mjs";
 import { optimizeFlows } from "./optimizeFlows.mjs";
 import { sharedFileFlows } from "./sharedFileFlows.mjs";
+import { structureFlows } from "./structureFlows.mjs";
 import { flows, restrictedFlow, themeFlow } from "./ui.mjs";
 import { validationFlows } from "./validationFlows.mjs";
 import { installVsix, startServer } from "./server.mjs";
@@ -15,7 +16,7 @@ const SESSIONS = [
   {
     name: "dark",
     theme: "Default Dark Modern",
-    flows: [...flows, ...diskFlows, ...sharedFileFlows, ...validationFlows],
+    flows: [...flows, ...diskFlows, ...sharedFileFlows, ...validationFlows, ...structureFlows],
   },
   {
     name: "measured",
