@@ -33,10 +33,8 @@ const BASIC = {
     "themes.onnx",
     "compare.onnx",
     "shared.onnx",
-    "convert.onnx",
-    "trained.onnx",
   ],
-  [imageModel]: ["cnn.onnx", "invalid.onnx", "extract.onnx"],
+  [imageModel]: ["cnn.onnx", "invalid.onnx"],
   [tokenModel.replace(/onnx$/, "safetensors")]: ["weights.safetensors"],
 };
 
@@ -56,21 +54,30 @@ const MEASURED = {
   ],
 };
 
+const STRUCTURE = {
+  [tokenModel]: ["convert.onnx", "trained.onnx"],
+  [imageModel]: ["cnn.onnx", "extract.onnx"],
+  [tokenModel.replace(/onnx$/, "safetensors")]: ["weights.safetensors"],
+};
+
+const WORKSPACES = { basic: BASIC, measured: MEASURED, structure: STRUCTURE };
+
 /** Fills `folder`, which becomes a git repository with everything committed. */
-export function makeWorkspace(folder, { withData = false } = {}) {
+export function makeWorkspace(folder, { models = "basic" } = {}) {
   mkdirSync(folder, { recursive: true });
-  for (const [source, names] of Object.entries(withData ? MEASURED : BASIC))
+  for (const [source, names] of Object.entries(WORKSPACES[models]))
     for (const name of names) copyFileSync(source, path.join(folder, name));
-  if (withData) {
+  if (models === "measured") {
     mkdirSync(path.join(folder, "data"));
     for (const name of ["dataset.json", "calib_x.npy", "eval_x.npy", "eval_y.npy"])
       copyFileSync(path.join(root, "examples/images", name), path.join(folder, "data", name));
   }
-  if (!withData) {
+  if (models === "basic") {
     misspell(path.join(folder, "invalid.onnx"), operator("Relu"), operator("Rela"));
-    cutIntoShards(path.join(folder, "weights.safetensors"), path.join(folder, "shards"), "chars");
+    writeFileSync(path.join(folder, "broken.onnx"), '{"this": "is JSON"}\n');
   }
-  writeFileSync(path.join(folder, "broken.onnx"), '{"this": "is JSON"}\n');
+  if (models === "structure")
+    cutIntoShards(path.join(folder, "weights.safetensors"), path.join(folder, "shards"), "chars");
   const git = (...args) => execFileSync("git", args, { cwd: folder, stdio: "ignore" });
   git("init", "-q");
   git("add", ".");

@@ -16,13 +16,19 @@ const SESSIONS = [
   {
     name: "dark",
     theme: "Default Dark Modern",
-    flows: [...flows, ...diskFlows, ...sharedFileFlows, ...validationFlows, ...structureFlows],
+    flows: [...flows, ...diskFlows, ...sharedFileFlows, ...validationFlows],
   },
   {
     name: "measured",
     theme: "Default Dark Modern",
-    withData: true,
+    models: "measured",
     flows: [...dataFlows, ...analysisFlows, ...optimizeFlows, ...fileFlows],
+  },
+  {
+    name: "structure",
+    theme: "Default Dark Modern",
+    models: "structure",
+    flows: structureFlows,
   },
   { name: "light", theme: "Default Light Modern", flows: [themeFlow("light")] },
   { name: "highContrast", theme: "Default High Contrast", flows: [themeFlow("high-contrast")] },

@@ -96,6 +96,7 @@ export const structureFlows = [
         kept.map((name) => digestOf(path.join(shards, name))),
         before,
       );
+      assert.ok(!existsSync(path.join(shards, SHARDS[0])), "what no index names is gone");
       assert.match(await lathe(shards, "inspect", INDEX), /tokens/);
     },
   },
@@ -150,7 +151,7 @@ export const structureFlows = [
       await window.quickInput.getByText("weights.safetensors").waitFor();
       await sleep(FADES_MS);
       await window.screenshot("convert-pick-weights");
-      assert.equal(await window.quickInput.getByText("edit.onnx").count(), 0);
+      assert.equal(await window.quickInput.getByText("cnn.onnx").count(), 0);
       await window.pick(/^\s*weights\.safetensors/);
       await window.toast(/convert\.tuned\.onnx: .*24 of 96 tensors replaced; verified/).waitFor();
       assert.ok((await runModel(file("convert.tuned.onnx"))).length > 0);
@@ -161,7 +162,7 @@ export const structureFlows = [
     async run({ window, folder }) {
       const { keyboard } = window.page;
       await window.palette("Lathe: Convert Model…");
-      await window.quickInput.getByText("batch1.onnx").waitFor();
+      await window.quickInput.getByText(INDEX).waitFor();
       await keyboard.type(INDEX);
       await sleep(FADES_MS);
       await window.screenshot("convert-palette");
@@ -287,6 +288,7 @@ export const structureFlows = [
     async run({ window, folder }) {
       const args = ["-t", "quantize.weightOnly", "-o", "trained.onnx", "--force", "--quiet"];
       await lathe(folder, "apply", "trained.onnx", ...args);
+      await window.row("trained.onnx.lathe.json").waitFor();
       await window.open("trained.onnx");
       await window.page
         .locator(".statusbar")
