@@ -9,7 +9,7 @@ import type { BaseFile, Doc, Entry } from "../shared/doc.ts";
 import { byteLength, elementCount } from "../shared/dtype.ts";
 import { engineErrors, formatErrors } from "../shared/errors.ts";
 import type { Blas, Kernels } from "../shared/kernels.ts";
-import type { Task } from "../shared/task.ts";
+import { UNHEARD, type Task } from "../shared/task.ts";
 import { baseKey, entryKey, loadChange, writeChange } from "./changeCache.ts";
 import { computeChange, findTransform, type OpenWorkplace, type Workplace } from "./compute.ts";
 import { dataIdentity } from "./dataIdentity.ts";
@@ -44,12 +44,6 @@ export interface EnvironmentOptions {
 
 /** Base models kept parsed; a model is structure only, so a few are cheap. */
 const MODELS_KEPT = 8;
-
-/** Stands in where a caller gives no task: never cancelled, progress unheard. */
-export const UNHEARD: Task = {
-  signal: { aborted: false, addEventListener: () => {}, removeEventListener: () => {} },
-  progress: () => {},
-};
 
 export function createEnvironment(options: EnvironmentOptions): EngineEnv {
   const { scratch, kernels } = options;

@@ -11,8 +11,10 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { engineErrors } from "../shared/errors.ts";
+import { engineErrors, LatheError } from "../shared/errors.ts";
+import { UNHEARD } from "../shared/task.ts";
 import { closeFile, codeOf, openModel } from "./files.ts";
+import { sameContent } from "./saveContent.ts";
 import { fileMark, writeJournal } from "./saveLitter.ts";
 import type { StageOptions, Target } from "./saveTarget.ts";
 import { removeUnused } from "./saveUnused.ts";
@@ -59,16 +61,21 @@ export async function commit(
     });
     for (const name of names) {
       const place = path.join(folder, name);
-      // Content-named, or checked to be the same when it was staged.
-      if (existsSync(place)) continue;
+      const staged = path.join(staging, name);
+      if (existsSync(place)) {
+        // The same when it was staged; another save may have come between.
+        if (!existsSync(staged) || (await sameContent(place, staged, UNHEARD))) continue;
+        throw engineErrors.changedOnDisk(place);
+      }
       mkdirSync(path.dirname(place), { recursive: true });
-      await rename(path.join(staging, name), place);
+      await rename(staged, place);
       placed.push(place);
     }
     // The one commit point: before it the old model is whole, after it the new one is.
     await rename(path.join(staging, path.basename(file)), file);
   } catch (error) {
     for (const place of placed) rmSync(place, { force: true });
+    if (error instanceof LatheError) throw error;
     throw engineErrors.notWritable(folder, codeOf(error));
   }
   // From here on the new model is the user's: whatever fails, its data stays.

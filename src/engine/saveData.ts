@@ -49,8 +49,8 @@ export async function stageData(
     return kept.location;
   }
   const temporary = path.join(folder, "data");
-  const { sha256 } = await writePieces(temporary, pieces, { hash: true, onBytes }, task);
-  const name = await freeDataName(target.folder, stem, sha256 ?? "", task);
+  await writePieces(temporary, pieces, { hash: false, onBytes }, task);
+  const name = await freeDataName(target.folder, stem, temporary, task);
   renameSync(temporary, path.join(folder, name));
   return name;
 }

@@ -12,3 +12,9 @@ export interface Task {
   /** Fraction done, 0 to 1, which never goes back; and what is being done now. */
   progress(fraction: number, message?: string): void;
 }
+
+/** Stands in where a caller gives no task, or it is too late to cancel: progress is unheard. */
+export const UNHEARD: Task = {
+  signal: { aborted: false, addEventListener: () => {}, removeEventListener: () => {} },
+  progress: () => {},
+};

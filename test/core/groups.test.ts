@@ -15,7 +15,7 @@ import { applySteps } from "../../src/core/draft.ts";
 import { mainGraph, type Model, type Tensor } from "../../src/core/model.ts";
 import { beginTransaction } from "../../src/core/transaction.ts";
 import type { WorkContext } from "../../src/core/context.ts";
-import { UNHEARD } from "../../src/engine/environment.ts";
+import { UNHEARD } from "../../src/shared/task.ts";
 import { openModel, readRange } from "../../src/engine/files.ts";
 import { createSession } from "../../src/engine/ort.ts";
 import { stageModel } from "../../src/engine/save.ts";

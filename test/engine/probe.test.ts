@@ -5,7 +5,7 @@ import { test, type TestContext } from "node:test";
 import type { Rounding, RoundingDrift } from "../../src/core/context.ts";
 import { openModel } from "../../src/engine/files.ts";
 import { probeRounding } from "../../src/engine/probe.ts";
-import { UNHEARD } from "../../src/engine/environment.ts";
+import { UNHEARD } from "../../src/shared/task.ts";
 import { Cancelled, LatheError } from "../../src/shared/errors.ts";
 import { writeCalibration } from "../helpers/calibration.ts";
 import { onnxFromText } from "../helpers/graphText.ts";
