@@ -6,10 +6,7 @@ import { Worker } from "node:worker_threads";
 import { engineErrors } from "../shared/errors.ts";
 import type { FileHash } from "../shared/fileHash.ts";
 
-/** How far a file that is still being written has come: whole units, and whether that is all. */
-const UNIT_BYTES = 1 << 20;
-const UNITS = 0;
-const IS_ALL = 1;
+const CHUNK_BYTES = 1 << 20;
 
 /**
  * The thread's program, as text: a bundle has no second file to start it from. One buffer for the
@@ -17,17 +14,11 @@ const IS_ALL = 1;
  */
 const PROGRAM = `
 const { closeSync, fstatSync, openSync, readSync } = require("node:fs");
-const { parentPort, workerData: { file, progress } } = require("node:worker_threads");
+const { parentPort, workerData: { file } } = require("node:worker_threads");
 const hash = require("node:crypto").createHash("sha256");
-const buffer = new Uint8Array(${UNIT_BYTES});
+const buffer = new Uint8Array(${CHUNK_BYTES});
 const descriptor = openSync(file, "r");
-for (let units = 0; ; units++) {
-  if (progress)
-    while (Atomics.load(progress, ${IS_ALL}) === 0) {
-      const reached = Atomics.load(progress, ${UNITS});
-      if (reached > units) break;
-      Atomics.wait(progress, ${UNITS}, reached);
-    }
+for (;;) {
   let used = 0;
   for (let count; used < buffer.length && (count = readSync(descriptor, buffer, used, buffer.length - used, null)) > 0; ) used += count;
   hash.update(buffer.subarray(0, used));
@@ -45,41 +36,10 @@ export interface BackgroundHash {
   stop(): void;
 }
 
-/** Hash of a file that is still being written, from its start. */
-export interface FollowingHash extends BackgroundHash {
-  /** So many bytes are in the file by now. */
-  reached(sizeBytes: number): void;
-  /** Nothing is added any more. */
-  finish(): void;
-}
-
-export const hashInBackground = (file: string): BackgroundHash => start(file, null);
-
-/** Reads behind the writer: what was just written is still in memory, and mostly in the cache. */
-export function hashWhileWritten(file: string): FollowingHash {
-  const progress = new Int32Array(new SharedArrayBuffer(8));
-  const setUnits = (units: number): void => {
-    Atomics.store(progress, UNITS, units);
-    Atomics.notify(progress, UNITS);
-  };
-  return {
-    ...start(file, progress),
-    reached: (sizeBytes) => {
-      const units = Math.floor(sizeBytes / UNIT_BYTES);
-      if (units > Atomics.load(progress, UNITS)) setUnits(units);
-    },
-    finish: () => {
-      Atomics.store(progress, IS_ALL, 1);
-      // Counted up as well: a thread about to wait for that counter then does not.
-      setUnits(Atomics.load(progress, UNITS) + 1);
-    },
-  };
-}
-
-function start(file: string, progress: Int32Array | null): BackgroundHash {
+export function hashInBackground(file: string): BackgroundHash {
   const worker = new Worker(PROGRAM, {
     eval: true,
-    workerData: { file, progress },
+    workerData: { file },
     // Next to nothing lives in its heap.
     resourceLimits: { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 16 },
   });

@@ -169,7 +169,7 @@ export function exposing(
   const written = new Set<string>();
   const write = async (name: string, pieces: Parameters<typeof writePieces>[1]): Promise<void> => {
     written.add(name);
-    await writePieces(at(name), pieces, { hash: false, onBytes: () => {} }, task);
+    await writePieces(at(name), pieces, () => {}, task);
   };
   let loaded: { readonly key: string; readonly session: Session } | null = null;
   const load = async (values: readonly string[]): Promise<Session> => {

@@ -14,7 +14,7 @@ import { dataNameOf, HASH_DIGITS, sameContent } from "./saveContent.ts";
 import { fateOf, stageData, type PlannedData } from "./saveData.ts";
 import { makeStagingFolder, recipeName, sweepLitter } from "./saveLitter.ts";
 import { checkSpace, checkTarget, type StageOptions, type Target } from "./saveTarget.ts";
-import { placeOf, writePieces, type LateText } from "./saveWrite.ts";
+import { writePieces, type LateText } from "./saveWrite.ts";
 
 export type { Saved } from "./saveCommit.ts";
 export type { StageOptions } from "./saveTarget.ts";
@@ -75,10 +75,7 @@ export async function stageModel(
       const files = encode(({ index }) => names[index] ?? "");
       const pieces = files.find((file) => file.role === "model")?.pieces ?? [];
       const file = path.join(folder, path.basename(target.file));
-      const at = late && placeOf(pieces, late.placeholder);
-      if (late && at === null) throw new Error("the late text's place is not in the file once");
-      const patch = late && at !== null ? { late: { at, text: late.text } } : {};
-      await writePieces(file, pieces, { hash: false, onBytes, ...patch }, task);
+      await writePieces(file, pieces, onBytes, task, late);
       return names;
     },
     task,
@@ -123,7 +120,7 @@ export async function stageCopy(
       for (const { name, file, sizeBytes: length } of copies) {
         mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
         const pieces = [{ file, offset: 0, length }];
-        await writePieces(path.join(folder, name), pieces, { hash: false, onBytes }, task);
+        await writePieces(path.join(folder, name), pieces, onBytes, task);
       }
       return missing.map(({ name }) => name);
     },

@@ -12,23 +12,30 @@ export const HASH_DIGITS = 8;
 export const dataNameOf = (stem: string, digits: string): string => `${stem}.${digits}.data`;
 
 /**
- * The shortest name for a data file that is free, or taken by the same content.
+ * The shortest name for a new file that is free, or taken by the same content.
  * @param file as it was staged
+ * @param plain the name without any digits; null where it always has some
+ * @param named the name with these digits of the content's digest
  */
-export async function freeDataName(
+export async function freeName(
   folder: string,
-  stem: string,
   file: string,
+  plain: string | null,
+  named: (digits: string) => string,
   task: Task,
 ): Promise<string> {
-  const digest = await digestOf(file, task);
-  for (let digits = HASH_DIGITS; ; digits *= 2) {
-    const name = dataNameOf(stem, digest.slice(0, digits));
+  const isOurs = async (name: string): Promise<boolean> => {
     const place = path.join(folder, name);
-    if (!existsSync(place) || (await sameContent(place, file, task))) return name;
-    // Other content of the same digest: what was not looked at tells them apart.
-    if (digits >= digest.length) return dataNameOf(stem, await sha256Of(file, task));
+    return !existsSync(place) || (await sameContent(place, file, task));
+  };
+  if (plain !== null && (await isOurs(plain))) return plain;
+  const digest = await digestOf(file, task);
+  for (let digits = HASH_DIGITS; digits <= digest.length; digits *= 2) {
+    const name = named(digest.slice(0, digits));
+    if (await isOurs(name)) return name;
   }
+  // Other content of the same digest: what was not looked at tells them apart.
+  return named(await sha256Of(file, task));
 }
 
 /** Up to this size the digest is the file's sha256. */

@@ -3,7 +3,7 @@ import { existsSync, linkSync, mkdirSync, realpathSync, renameSync } from "node:
 import path from "node:path";
 import type { EncodedFile } from "../formats/index.ts";
 import type { Task } from "../shared/task.ts";
-import { freeDataName, sameContent } from "./saveContent.ts";
+import { dataNameOf, freeName, sameContent } from "./saveContent.ts";
 import type { Target } from "./saveTarget.ts";
 import { writePieces } from "./saveWrite.ts";
 
@@ -45,12 +45,13 @@ export async function stageData(
     // The model is tried where it is staged, so what it needs has to be there too.
     if (fate === "there" && linked(path.join(target.folder, kept.location), staged))
       onBytes(sizeBytes);
-    else await writePieces(staged, pieces, { hash: false, onBytes }, task);
+    else await writePieces(staged, pieces, onBytes, task);
     return kept.location;
   }
   const temporary = path.join(folder, "data");
-  await writePieces(temporary, pieces, { hash: false, onBytes }, task);
-  const name = await freeDataName(target.folder, stem, temporary, task);
+  await writePieces(temporary, pieces, onBytes, task);
+  const named = (digits: string): string => dataNameOf(stem, digits);
+  const name = await freeName(target.folder, temporary, null, named, task);
   renameSync(temporary, path.join(folder, name));
   return name;
 }

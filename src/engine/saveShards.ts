@@ -3,16 +3,16 @@
  * beside the index that names them, and are copied elsewhere; new ones get names that are free, so
  * that the index is the one file whose rename makes the change.
  */
-import { existsSync, realpathSync, renameSync, statSync } from "node:fs";
+import { realpathSync, renameSync } from "node:fs";
 import path from "node:path";
 import type { Model } from "../core/model.ts";
 import { encodeIndex, planShards, type PlannedShard } from "../formats/index.ts";
 import { extensionOf, withoutExtension } from "../shared/modelPath.ts";
 import type { Task } from "../shared/task.ts";
 import { stageFiles, type Staged } from "./save.ts";
-import { HASH_DIGITS, sha256Of } from "./saveContent.ts";
+import { freeName } from "./saveContent.ts";
 import { checkSpace, checkTarget, type StageOptions } from "./saveTarget.ts";
-import { placeOf, writePieces, type LateText } from "./saveWrite.ts";
+import { writePieces, type LateText } from "./saveWrite.ts";
 
 /** Digits of a shard's number, as other tools write it. */
 const NUMBER_DIGITS = 5;
@@ -64,50 +64,18 @@ export async function stageShards(
           continue;
         }
         const plain = shardName(stem, i, planned.length, null);
-        // Only a name that is taken needs to be told apart by what is in the file.
-        const hash = existsSync(path.join(target.folder, plain));
         const staged = path.join(folder, plain);
-        const { sha256 } = await writePieces(staged, pieces, { hash, onBytes }, task);
-        const location =
-          sha256 === null
-            ? plain
-            : await freeName(
-                target.folder,
-                plain,
-                sha256,
-                shard.sizeBytes,
-                (digits) => shardName(stem, i, planned.length, digits),
-                task,
-              );
+        await writePieces(staged, pieces, onBytes, task);
+        const named = (digits: string): string => shardName(stem, i, planned.length, digits);
+        const location = await freeName(target.folder, staged, plain, named, task);
         if (location !== plain) renameSync(staged, path.join(folder, location));
         placed.push({ location, tensors });
       }
       const pieces = [encodeIndex(model, placed)];
       const file = path.join(folder, path.basename(target.file));
-      const at = late && placeOf(pieces, late.placeholder);
-      if (late && at === null) throw new Error("the late text's place is not in the file once");
-      const patch = late && at !== null ? { late: { at, text: late.text } } : {};
-      await writePieces(file, pieces, { hash: false, onBytes, ...patch }, task);
+      await writePieces(file, pieces, onBytes, task, late);
       return placed.map(({ location }) => location);
     },
     task,
   );
-}
-
-/** The shortest name that is free, or taken by the same content. */
-async function freeName(
-  folder: string,
-  plain: string,
-  sha256: string,
-  size: number,
-  named: (digits: string) => string,
-  task: Task,
-): Promise<string> {
-  const names = [plain, ...[HASH_DIGITS, HASH_DIGITS * 4].map((n) => named(sha256.slice(0, n)))];
-  for (const name of names) {
-    const place = path.join(folder, name);
-    if (!existsSync(place)) return name;
-    if (statSync(place).size === size && (await sha256Of(place, task)) === sha256) return name;
-  }
-  return named(sha256);
 }

@@ -1,11 +1,9 @@
 /** Pieces to files: a few megabytes at a time, so that any model can be written and cancelled. */
-import { createHash } from "node:crypto";
 import { closeSync, openSync, writeSync } from "node:fs";
 import path from "node:path";
 import type { Piece } from "../formats/byteSource.ts";
 import { Cancelled, engineErrors, formatErrors, type EngineError } from "../shared/errors.ts";
 import type { Task } from "../shared/task.ts";
-import { hashWhileWritten } from "./backgroundHash.ts";
 import { earlyFlush } from "./earlyFlush.ts";
 import { codeOf, readInto } from "./files.ts";
 import { freeBytes } from "./saveTarget.ts";
@@ -29,53 +27,40 @@ export interface LateText {
   readonly text: Promise<string>;
 }
 
-/** Where the placeholder is in the file; null when it is not there exactly once. */
-export function placeOf(pieces: readonly Piece[], placeholder: string): number | null {
+/** Where the placeholder is in the file. @throws Error when it is not there exactly once: our defect */
+function placeOf(pieces: readonly Piece[], placeholder: string): number {
+  const places: number[] = [];
   let at = 0;
-  let place: number | null = null;
   for (const piece of pieces) {
     if (piece instanceof Uint8Array) {
       const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
-      const found = bytes.indexOf(placeholder);
-      const again = found < 0 ? -1 : bytes.indexOf(placeholder, found + 1);
-      if (again >= 0 || (found >= 0 && place !== null)) return null;
-      if (found >= 0) place = at + found;
+      for (let i = bytes.indexOf(placeholder); i >= 0; i = bytes.indexOf(placeholder, i + 1))
+        places.push(at + i);
     }
     at += piece.length;
   }
+  const [place] = places;
+  if (place === undefined || places.length > 1)
+    throw new Error("the late text's place is not in the file once");
   return place;
 }
 
-export interface Written {
-  /** sha256 (hex) of the file, when it was asked for. */
-  readonly sha256: string | null;
-}
-
 /**
- * Writes and flushes a new file; `late` overwrites bytes at the end, when they are known (the hash
- * covers what stood there before).
+ * Writes and flushes a new file; `late` overwrites bytes at the end, when they are known.
  * @throws Cancelled, EngineError (no room, no rights), FormatError when a source is shorter than a
  *   range of it.
  */
 export async function writePieces(
   file: string,
   pieces: readonly Piece[],
-  {
-    hash,
-    onBytes,
-    late,
-  }: {
-    readonly hash: boolean;
-    readonly onBytes: (count: number) => void;
-    readonly late?: { readonly at: number; readonly text: Promise<string> };
-  },
+  onBytes: (count: number) => void,
   task: Task,
-): Promise<Written> {
+  late: LateText | null = null,
+): Promise<void> {
+  const place = late && placeOf(pieces, late.placeholder);
   const buffer = new Uint8Array(CHUNK_BYTES);
   let used = 0;
   const fd = attempt(file, 0, () => openSync(file, "wx"));
-  const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  const digest = hash ? digestOf(file, sizeBytes) : null;
   const disk = earlyFlush(fd);
   const flush = async (): Promise<void> => {
     const bytes = buffer.subarray(0, used);
@@ -83,7 +68,6 @@ export async function writePieces(
       done += attempt(file, bytes.length - done, () =>
         writeSync(fd, bytes, done, bytes.length - done),
       );
-    digest?.wrote(bytes);
     disk.wrote(used);
     onBytes(used);
     used = 0;
@@ -106,53 +90,19 @@ export async function writePieces(
         if (used === CHUNK_BYTES) await flush();
       }
     await flush();
-    const sha256 = digest?.result() ?? null;
-    if (late) {
+    if (late && place !== null) {
       // What is written goes to the disk while the text is waited for.
       disk.begin();
       const bytes = Buffer.from(await late.text);
-      attempt(file, 0, () => writeSync(fd, bytes, 0, bytes.length, late.at));
+      attempt(file, 0, () => writeSync(fd, bytes, 0, bytes.length, place));
     }
     await disk.finish().catch((error: unknown) => {
       throw writeFailure(file, 0, error);
     });
-    return { sha256: await sha256 };
   } finally {
-    digest?.stop();
     await disk.settle();
     closeSync(fd);
   }
-}
-
-interface Digest {
-  wrote(bytes: Uint8Array): void;
-  result(): Promise<string>;
-  stop(): void;
-}
-
-/** Below this a thread takes longer to start than the hash to compute. */
-const MIN_THREAD_BYTES = 32 * 1024 * 1024;
-
-/** sha256 of what is written: by a thread that reads behind the writer where that pays. */
-function digestOf(file: string, sizeBytes: number): Digest {
-  if (sizeBytes < MIN_THREAD_BYTES) {
-    const hash = createHash("sha256");
-    return {
-      wrote: (bytes) => void hash.update(bytes),
-      result: () => Promise.resolve(hash.digest("hex")),
-      stop: () => {},
-    };
-  }
-  const thread = hashWhileWritten(file);
-  let written = 0;
-  return {
-    wrote: (bytes) => thread.reached((written += bytes.length)),
-    result: async () => {
-      thread.finish();
-      return (await thread.hash).sha256;
-    },
-    stop: thread.stop,
-  };
 }
 
 /** @throws EngineError in the words of the catalogue. */

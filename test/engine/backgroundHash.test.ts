@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { appendFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
-import { hashInBackground, hashWhileWritten } from "../../src/engine/backgroundHash.ts";
+import { hashInBackground } from "../../src/engine/backgroundHash.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "lathe-hash-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -20,29 +20,6 @@ describe("hashing in the background", () => {
       assert.equal(sha256, createHash("sha256").update(bytes).digest("hex"));
       const stats = statSync(file);
       assert.deepEqual([sizeBytes, mtimeMs, inode], [stats.size, stats.mtimeMs, stats.ino]);
-    });
-
-  for (const [parts, length] of [
-    [0, 0],
-    [1, 17],
-    [3, 1 << 20],
-    [7, 700_001],
-  ] as const)
-    it(`follows a file that is written in ${parts} parts of ${length} bytes`, async () => {
-      const file = path.join(folder, `growing-${parts}.bin`);
-      writeFileSync(file, "");
-      const hashing = hashWhileWritten(file);
-      const expected = createHash("sha256");
-      for (let part = 0; part < parts; part++) {
-        const bytes = randomBytes(length);
-        expected.update(bytes);
-        appendFileSync(file, bytes);
-        hashing.reached((part + 1) * length);
-        // The thread catches up, or does not: both orders must do.
-        if (part % 2 === 0) await new Promise((resolve) => setTimeout(resolve, 20));
-      }
-      hashing.finish();
-      assert.equal((await hashing.hash).sha256, expected.digest("hex"));
     });
 
   it("says which file cannot be read", async () => {
