@@ -84,23 +84,28 @@ async function verify(staged: Staged, model: Model, doc: Doc, task: Task): Promi
   task.progress(0, "Comparing every tensor with the source");
   const folder = path.dirname(staged.path);
   // Shards that stay where they are have not been staged, and need not be compared.
-  const files =
-    kindOf(staged.path) === "shards"
-      ? readdirSync(folder).flatMap((name) =>
-          kindOf(name) === "safetensors" ? [path.join(folder, name)] : [],
-        )
-      : [staged.path];
+  const isSharded = kindOf(staged.path) === "shards";
+  const files = isSharded
+    ? readdirSync(folder).flatMap((name) =>
+        kindOf(name) === "safetensors" ? [path.join(folder, name)] : [],
+      )
+    : [staged.path];
   const expected = tensorsByName(model);
+  const missing = new Set(expected.keys());
   for (const [i, file] of files.entries()) {
     const result = openModel(file);
     for (const [name, tensor] of tensorsByName(result)) {
       const source = expected.get(name);
+      missing.delete(name);
       if (!source || !(await sameBytes(source, tensor, task)))
         throw engineErrors.resultInvalid(staged.path, `tensor "${name}" is not that of the source`);
     }
     for (const { path: used } of result.files) closeFile(used);
     task.progress((0.5 * (i + 1)) / files.length);
   }
+  const [lost] = missing;
+  if (!isSharded && lost !== undefined)
+    throw engineErrors.resultInvalid(staged.path, `tensor "${lost}" is missing`);
   if (model.format === "safetensors") return true;
   return verifyModel(staged.path, doc.base.path, part(task, 0.5, 1));
 }
