@@ -147,6 +147,10 @@ function standardError(): ProgressView {
     columns: process.stderr.columns,
     write: (text) => void process.stderr.write(text),
     now: () => performance.now(),
+    later: (act, ms) => {
+      const timer = setTimeout(act, ms).unref();
+      return () => clearTimeout(timer);
+    },
   });
 }
 

@@ -19,10 +19,29 @@ interface Sink {
   readonly columns: number;
   write(text: string): void;
   now(): number;
+  /** Calls once after so many milliseconds; gives what calls it off. */
+  later(act: () => void, ms: number): () => void;
 }
 
-export const progressView = (sink: Sink): ProgressView =>
-  sink.isTerminal ? bar(sink) : lines(sink);
+/** What is told before `QUIET_MS` shows then: the next word of a long step may be a minute away. */
+export function progressView(sink: Sink): ProgressView {
+  const start = sink.now();
+  const view = sink.isTerminal ? bar(sink) : lines(sink);
+  let callOff: (() => void) | null = null;
+  let show = (): void => undefined;
+  return {
+    show: (fraction, message) => {
+      const left = QUIET_MS - (sink.now() - start);
+      show = () => view.show(fraction, message);
+      if (left <= 0) show();
+      else callOff ??= sink.later(() => show(), left);
+    },
+    clear: () => {
+      callOff?.();
+      view.clear();
+    },
+  };
+}
 
 const percent = (fraction: number): string =>
   `${Math.floor(Math.min(1, Math.max(0, fraction)) * 100)
@@ -30,11 +49,9 @@ const percent = (fraction: number): string =>
     .padStart(3)} %`;
 
 function bar(sink: Sink): ProgressView {
-  const start = sink.now();
   let shown = false;
   return {
     show: (fraction, message) => {
-      if (sink.now() - start < QUIET_MS) return;
       const full = Math.round(Math.min(1, Math.max(0, fraction)) * BAR_COLUMNS);
       const text = `${"█".repeat(full)}${"░".repeat(BAR_COLUMNS - full)} ${percent(fraction)}  ${message}`;
       // One column less than the terminal has: a full line would wrap and could not be redrawn.
@@ -49,14 +66,13 @@ function bar(sink: Sink): ProgressView {
 }
 
 function lines(sink: Sink): ProgressView {
-  const start = sink.now();
   let last = Number.NEGATIVE_INFINITY;
   let lastText = "";
   return {
     show: (fraction, message) => {
       const now = sink.now();
       const text = `${percent(fraction)}  ${message}`.trimEnd();
-      if (now - start < QUIET_MS || now - last < LINE_INTERVAL_MS || text === lastText) return;
+      if (now - last < LINE_INTERVAL_MS || text === lastText) return;
       [last, lastText] = [now, text];
       sink.write(`${text}\n`);
     },

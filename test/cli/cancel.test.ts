@@ -16,10 +16,15 @@ const firstProgress = (child: ReturnType<typeof here.start>["child"]): Promise<s
 
 describe("cancelling", () => {
   const APPLY = ["apply", "wide.onnx", "-t", "quantize.weightOnly", "-o", "out.onnx"] as const;
+  /** Factoring [4096, 4096] takes most of a minute: there is a middle to stop it in. */
+  const LONG = [
+    ...["apply", "wide.onnx", "-t", "lowrank.svd", "-p", "head=factor"],
+    ...["-o", "out.onnx"],
+  ] as const;
 
   it("in the middle of applying leaves the folder as it was", async () => {
     const listing = here.listing();
-    const { child, done } = here.start(...APPLY);
+    const { child, done } = here.start(...LONG);
     assert.match(await firstProgress(child), /^ *\d+ % {2}/);
     const start = performance.now();
     child.kill("SIGINT");

@@ -107,20 +107,47 @@ describe("progress", () => {
   const view = (isTerminal: boolean) => {
     const written: string[] = [];
     let time = 0;
+    let waiting: { readonly act: () => void; readonly at: number } | null = null;
     const progress = progressView({
       isTerminal,
       columns: 40,
       write: (text) => written.push(text),
       now: () => time,
+      later: (act, ms) => {
+        waiting = { act, at: time + ms };
+        return () => (waiting = null);
+      },
     });
-    return { progress, written, at: (ms: number) => (time = ms) };
+    const at = (ms: number): void => {
+      time = ms;
+      if (waiting && waiting.at <= ms) waiting.act();
+      if (waiting && waiting.at <= ms) waiting = null;
+    };
+    return { progress, written, at };
   };
 
   it("says nothing about work that ends at once", () => {
-    const { progress, written } = view(true);
-    progress.show(0.5, "a");
-    progress.clear();
-    assert.deepEqual(written, []);
+    for (const isTerminal of [true, false]) {
+      const { progress, written, at } = view(isTerminal);
+      progress.show(0.5, "a");
+      progress.clear();
+      at(1000);
+      assert.deepEqual(written, []);
+    }
+  });
+
+  it("tells what a long step is, though it was told too early to be shown", () => {
+    for (const isTerminal of [true, false]) {
+      const { progress, written, at } = view(isTerminal);
+      progress.show(0, "opening");
+      at(100);
+      progress.show(0, "factors");
+      at(300);
+      assert.deepEqual(written, []);
+      at(400);
+      assert.equal(written.length, 1);
+      assert.match(written[0] ?? "", /0 % {2}factors/);
+    }
   });
 
   it("draws a bar that fits the terminal and removes it", () => {
