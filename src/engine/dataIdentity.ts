@@ -23,7 +23,9 @@ export function dataIdentity(data: string): string {
   };
   const full = path.resolve(data);
   add(full);
-  const json = /\.json$/i.test(full) ? full : path.join(full, "dataset.json");
+  const isFile = statSync(full, { throwIfNoEntry: false })?.isFile() === true;
+  if (isFile && !/\.json$/i.test(full)) return hash.digest("hex");
+  const json = isFile ? full : path.join(full, "dataset.json");
   const stat = statSync(json, { throwIfNoEntry: false });
   if (stat?.isFile() !== true || stat.size > MAX_JSON_BYTES) return hash.digest("hex");
   const text = readFileSync(json, "utf8");
