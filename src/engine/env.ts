@@ -21,6 +21,11 @@ export interface Materialized {
 export interface EngineEnv {
   readonly kernels: Kernels;
   /**
+   * The document of a file as it is now, read anew.
+   * @throws EngineError when it is missing or not readable, FormatError when it is not a model.
+   */
+  openFile(path: string): Doc;
+  /**
    * Checks the fingerprint, then replays the recipe from the cache.
    * @throws EngineError `changed` when the file changed on disk, `needs-job` when an entry is not in
    * the cache and this child may not compute it.

@@ -55,11 +55,19 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
       ? tensor.at.subarray(offset, offset + length)
       : readRange(tensor.at, offset, length);
 
+  const idOf = (base: BaseFile): string => `${base.path}\n${baseKey(base.fingerprint)}`;
+
+  function openFile(file: string): Doc {
+    const base = { path: file, fingerprint: fingerprint(file) };
+    // The first question about it is about to come.
+    bases.set(idOf(base), openModel(file));
+    return { base, recipe: [] };
+  }
+
   function openBase(base: BaseFile): Model {
-    const now = fingerprint(base.path);
-    if (baseKey(now) !== baseKey(base.fingerprint)) throw engineErrors.changedOnDisk(base.path);
-    const id = `${base.path}\n${baseKey(now)}`;
-    return bases.get(id) ?? bases.set(id, openModel(base.path));
+    if (baseKey(fingerprint(base.path)) !== baseKey(base.fingerprint))
+      throw engineErrors.changedOnDisk(base.path);
+    return bases.get(idOf(base)) ?? bases.set(idOf(base), openModel(base.path));
   }
 
   async function open(doc: Doc, task: Task = UNHEARD): Promise<Materialized> {
@@ -249,7 +257,7 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
 
   const store = openStore(scratch, options.build, () => new Date());
   const tools = { kernels, readF32, readBytes, store, withScratchFolder };
-  return { kernels, open, fileFor, withScratchFolder, readBytes, readF32, analysisPlace };
+  return { kernels, openFile, open, fileFor, withScratchFolder, readBytes, readF32, analysisPlace };
 }
 
 /** The most recently used values, at most `limit`. */

@@ -21,7 +21,6 @@ import type { EngineEnv } from "./env.ts";
 import { createEnvironment } from "./environment.ts";
 import { evaluate } from "./evaluate.ts";
 import { expectedHash } from "./expectedHash.ts";
-import { fingerprint, openModel } from "./files.ts";
 import { apply, save } from "./jobs.ts";
 import { plan } from "./planQuestion.ts";
 import { dataPreview } from "./questions/dataPreview.ts";
@@ -121,9 +120,9 @@ function main(): void {
     },
     open: ({ path: file }) => {
       const absolute = path.resolve(file);
-      openModel(absolute);
+      const doc = env.openFile(absolute);
       sweepLitter(path.dirname(realpathSync(absolute)));
-      return { doc: { base: { path: absolute, fingerprint: fingerprint(absolute) }, recipe: [] } };
+      return { doc };
     },
     ...queries,
     ...jobs,

@@ -6,7 +6,7 @@ import { createEnvironment } from "../../src/engine/environment.ts";
 import { openScratch } from "../../src/engine/scratch.ts";
 import { openStore } from "../../src/engine/statistics/store.ts";
 import { loadKernels } from "../../src/engine/wasm.ts";
-import { docOf } from "../helpers/environment.ts";
+import { docOf, testEnvironment } from "../helpers/environment.ts";
 import { modelFile, tempFolder } from "../helpers/temp.ts";
 
 test("what another build computed is never answered", async (t) => {
@@ -31,4 +31,20 @@ test("what another build computed is never answered", async (t) => {
   openStore(scratch, "a", () => new Date()).save("key", answer);
   assert.deepEqual(openStore(scratch, "a", () => new Date()).load("key"), answer);
   assert.equal(openStore(scratch, "b", () => new Date()).load("key"), null);
+});
+
+test("a file that was opened is read once, and anew when it is opened again", async (t) => {
+  const folder = tempFolder(t);
+  const model = modelFile(
+    folder,
+    "input x float32 [1, 4]  w = float32 [4, 4] normal  y = MatMul(x, w)  output y float32 [1, 4]",
+  );
+  const env = testEnvironment(folder);
+  const doc = env.openFile(model);
+  assert.deepEqual(doc, docOf(model));
+  const { base } = await env.open(doc);
+  assert.equal((await env.open(doc)).base, base);
+  // Data beside it may have gone, which its own fingerprint does not tell.
+  assert.notEqual((await env.open(env.openFile(model))).base, base);
+  assert.throws(() => env.openFile(`${folder}/other.onnx`), /other\.onnx/);
 });

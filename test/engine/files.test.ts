@@ -173,13 +173,15 @@ describe("files", () => {
     writeFileSync(at("store/m.onnx"), "x");
     writeFileSync(at("store/d.bin"), "12");
     symlinkSync(at("store/m.onnx"), at("links/m.onnx"));
-    const sizeOf = (): number | undefined => {
-      const found = siblingsOf(at("links/m.onnx")).resolve("d.bin");
+    const sizeOf = (reading = siblingsOf(at("links/m.onnx"))): number | undefined => {
+      const found = reading.resolve("d.bin");
       return found === null || found === "escapes" ? undefined : found.sizeBytes;
     };
-    assert.equal(sizeOf(), 2);
+    const first = siblingsOf(at("links/m.onnx"));
+    assert.equal(sizeOf(first), 2);
     writeFileSync(at("links/d.bin"), "1234");
     assert.equal(sizeOf(), 4);
+    assert.equal(sizeOf(first), 2, "one reading sees one state");
   });
 
   /** Run in a process of its own, whose peak is the reading's. */
