@@ -20,7 +20,7 @@ export const validate: Command = {
   positionals: [1, Number.POSITIVE_INFINITY],
   options: [],
   details: [
-    "Finds what the ONNX checker finds, full check included, and a few things that are legal but suspicious (warnings). Reads the structure only, never weights. Exit code 1 when a model has errors, or types that contradict each other.",
+    "Finds what the ONNX checker finds, full check included, and a few things that are legal but suspicious (warnings). Reads the structure only, but for external data of which the model states a checksum: its SHA-1 is compared. Exit code 1 when a model has errors, or types that contradict each other.",
   ],
   examples: [
     { line: "lathe validate model.onnx", what: "one model" },
@@ -41,7 +41,10 @@ export const validate: Command = {
 async function validateOne(model: string, context: Context): Promise<Validated> {
   try {
     const doc = await context.client.open(model);
-    return { model, ...(await context.client.ask("validate", { doc }, callOptions(context))) };
+    return {
+      model,
+      ...(await context.client.ask("validate", { doc, checksums: true }, callOptions(context))),
+    };
   } catch (error) {
     const failure = toFailure(error);
     if (failure.code !== "format") throw error;

@@ -10,7 +10,7 @@ import { withoutExtension } from "../shared/modelPath.ts";
 import type { Task } from "../shared/task.ts";
 import { closeFile } from "./files.ts";
 import { commit, type Saved } from "./saveCommit.ts";
-import { dataNameOf, HASH_DIGITS, sameContent } from "./saveContent.ts";
+import { dataNameOf, HASH_DIGITS, sameContent, sha1Of } from "./saveContent.ts";
 import { fateOf, stageData, type PlannedData } from "./saveData.ts";
 import { makeStagingFolder, recipeName, sweepLitter } from "./saveLitter.ts";
 import { checkSpace, checkTarget, type StageOptions, type Target } from "./saveTarget.ts";
@@ -33,6 +33,9 @@ export interface Staged {
   discard(): Promise<void>;
 }
 
+/** Takes the place of a checksum as long as it is not known, and where none is asked for. */
+const NO_CHECKSUM = "0".repeat(40);
+
 /**
  * Encodes and writes a model.
  * @param to where `commit` will put it; links are followed
@@ -48,11 +51,15 @@ export async function stageModel(
 ): Promise<Staged> {
   const target = checkTarget(model, to, options);
   const stem = path.basename(withoutExtension(target.file));
-  const encode = (dataName: (file: DataFile) => string): EncodedFile[] =>
-    encodeModel(model, { externalData: options.externalData, dataName });
+  const encode = (
+    dataName: (file: DataFile) => string,
+    checksum: (index: number) => string,
+  ): EncodedFile[] =>
+    encodeModel(model, { externalData: options.externalData, dataName, checksum });
   const planned = encode(
     ({ index, kept }) =>
       kept?.location ?? dataNameOf(stem, String(index).padStart(HASH_DIGITS, "0")),
+    () => NO_CHECKSUM,
   );
   const data: PlannedData[] = [];
   for (const file of planned)
@@ -70,9 +77,18 @@ export async function stageModel(
     sizeBytes,
     async (folder, onBytes) => {
       const names: string[] = [];
-      for (const file of data)
-        names.push(await stageData(file, { folder, target, stem }, onBytes, task));
-      const files = encode(({ index }) => names[index] ?? "");
+      const checksums: string[] = [];
+      for (const file of data) {
+        const name = await stageData(file, { folder, target, stem }, onBytes, task);
+        names.push(name);
+        checksums.push(
+          file.needsChecksum === true ? await sha1Of(path.join(folder, name), task) : NO_CHECKSUM,
+        );
+      }
+      const files = encode(
+        ({ index }) => names[index] ?? "",
+        (index) => checksums[index] ?? NO_CHECKSUM,
+      );
       const pieces = files.find((file) => file.role === "model")?.pieces ?? [];
       const file = path.join(folder, path.basename(target.file));
       await writePieces(file, pieces, onBytes, task, late);

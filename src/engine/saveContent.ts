@@ -63,16 +63,31 @@ async function digestOf(file: string, task: Task): Promise<string> {
 /** Small enough to stay in the processor's cache between reading and hashing. */
 const CHUNK_BYTES = 1024 * 1024;
 
+/** @throws Cancelled, EngineError */
+export const sha256Of = (file: string, task: Task): Promise<string> => hashOf("sha256", file, task);
+/** As ONNX states it of external data. @throws Cancelled, EngineError */
+export const sha1Of = (
+  file: string,
+  task: Task,
+  onBytes?: (count: number) => void,
+): Promise<string> => hashOf("sha1", file, task, onBytes);
+
 /**
- * sha256 (hex) of a whole file. One buffer for all of it: with a read stream, which takes new memory
- * for every chunk, it took 1.4 times the CPU time. @throws Cancelled, EngineError
+ * Digest (hex) of a whole file. One buffer for all of it: with a read stream, which takes new memory
+ * for every chunk, it took 1.4 times the CPU time.
  */
-export async function sha256Of(file: string, task: Task): Promise<string> {
-  const hash = createHash("sha256");
+async function hashOf(
+  algorithm: "sha1" | "sha256",
+  file: string,
+  task: Task,
+  onBytes: (count: number) => void = () => {},
+): Promise<string> {
+  const hash = createHash(algorithm);
   const buffer = new Uint8Array(CHUNK_BYTES);
   for (let at = 0; ;) {
     const count = readInto(file, buffer, at);
     hash.update(buffer.subarray(0, count));
+    onBytes(count);
     if (count < buffer.length) return hash.digest("hex");
     at += count;
     await breathe(task);

@@ -14,6 +14,11 @@ export interface EncodeOptions {
    * several (`auto` keeps the files that it has).
    */
   readonly dataName: string | ((file: DataFile) => string);
+  /**
+   * SHA-1 (40 hexadecimal digits) of a data file that is written anew, by its index: for tensors of
+   * which the model had stated one. Without it they state none.
+   */
+  readonly checksum?: (index: number) => string;
 }
 
 /** An external data file that is about to be named. */
@@ -37,4 +42,6 @@ export interface EncodedFile {
   readonly pieces: readonly Piece[];
   /** Of external data: the file it is a copy of, where none of its tensors changed. */
   readonly kept?: KeptFile | null;
+  /** Of external data: it is written anew, and the model had stated a checksum. */
+  readonly needsChecksum?: boolean;
 }

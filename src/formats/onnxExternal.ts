@@ -2,6 +2,7 @@
 import type { Model, Tensor } from "../core/model.ts";
 import type { Piece } from "./byteSource.ts";
 import type { EncodedFile, EncodeOptions, ExternalData, KeptFile } from "./encoding.ts";
+import { hiddenExternals } from "./onnxHidden.ts";
 import { originOf } from "./onnxOrigin.ts";
 
 /** As the ONNX tools do: smaller ones cost more in bookkeeping than they save. */
@@ -14,6 +15,8 @@ export interface Placement {
   readonly length: number;
   /** It lies where it lay, in a file of which nothing changed. */
   readonly isKept: boolean;
+  /** To be stated of tensors that had one stated; null where the file is what it was, or none is known. */
+  readonly checksum: string | null;
 }
 export interface ExternalPlan {
   readonly places: ReadonlyMap<Tensor, Placement>;
@@ -42,8 +45,7 @@ interface Group {
  */
 export function planExternal(
   model: Model,
-  mode: ExternalData,
-  dataName: EncodeOptions["dataName"],
+  { externalData: mode, dataName, checksum }: EncodeOptions,
 ): ExternalPlan {
   const places = new Map<Tensor, Placement>();
   const files: EncodedFile[] = [];
@@ -55,8 +57,20 @@ export function planExternal(
     const name = typeof dataName === "string" ? dataName : dataName({ index, kept });
     const laid = kept ? layAsBefore(group, kept, sizes) : layAnew(group);
     for (const [tensor, place] of laid.places)
-      places.set(tensor, { ...place, name, isKept: kept !== null });
-    files.push({ role: "external", name, sizeBytes: laid.sizeBytes, pieces: laid.pieces, kept });
+      places.set(tensor, {
+        ...place,
+        name,
+        isKept: kept !== null,
+        checksum: kept ? null : (checksum?.(index) ?? null),
+      });
+    files.push({
+      role: "external",
+      name,
+      sizeBytes: laid.sizeBytes,
+      pieces: laid.pieces,
+      kept,
+      needsChecksum: !kept && group.tensors.some((tensor) => statedChecksum(tensor) !== null),
+    });
   }
   return { places, files };
 }
@@ -84,6 +98,14 @@ function homeOf(tensor: Tensor): KeptFile | null {
   const entry = origin.message.externalData.find(({ key }) => key === "location");
   return { path: origin.at.file, location: entry?.value ?? "" };
 }
+
+/** What the model says that the SHA-1 of the tensor's file is. */
+export const statedChecksum = (tensor: Tensor): string | null => {
+  const entries = originOf(tensor, "onnx tensor")?.message.externalData ?? [];
+  const stated = entries.find(({ key }) => key === CHECKSUM)?.value ?? "";
+  return stated === "" ? null : stated;
+};
+export const CHECKSUM = "checksum";
 
 function groupsOf(
   tensors: readonly Tensor[],
@@ -189,5 +211,6 @@ function candidatesOf(model: Model): { tensor: Tensor; isInitializer: boolean }[
       for (const attr of Object.values(node.attrs))
         if (attr.kind === "tensor") out.push({ tensor: attr.value, isInitializer: false });
   }
+  for (const tensor of hiddenExternals(model).values()) out.push({ tensor, isInitializer: false });
   return out;
 }

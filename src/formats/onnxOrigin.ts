@@ -18,6 +18,8 @@ export interface ModelOrigin {
   readonly opsets: ReadonlyMap<string, number>;
   readonly meta: ReadonlyMap<string, string>;
   readonly functions: ReadonlyMap<FunctionInfo, FunctionProto>;
+  /** Tensors with external data in places that a Model does not show. */
+  readonly hidden: ReadonlyMap<TensorProto, Tensor>;
 }
 export interface GraphOrigin {
   readonly of: "onnx graph";

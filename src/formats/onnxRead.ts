@@ -14,7 +14,7 @@ import type {
 import { formatErrors } from "../shared/errors.ts";
 import type { ByteSource, SiblingFiles } from "./byteSource.ts";
 import { readAttribute } from "./onnxAttribute.ts";
-import { embedHidden } from "./onnxHidden.ts";
+import { readHidden } from "./onnxHidden.ts";
 import type { GraphOrigin, ModelOrigin, NodeOrigin } from "./onnxOrigin.ts";
 import { readSkeleton } from "./onnxSkeleton.ts";
 import { readTensor, type TensorReader } from "./onnxTensor.ts";
@@ -50,27 +50,21 @@ export function readOnnx(source: ByteSource, siblings: SiblingFiles): Model {
     );
   if (message.trainingInfo.length > 0)
     reading.warnings.push("Training information is kept as it is.");
-  const payloads = [...skeleton.payloads];
-  embedHidden(tensors, message, (payload) => ({
-    reading: skeleton.reading,
-    index: payloads.push(payload) - 1,
-  }));
+  const hidden = readHidden(tensors, message);
   readGraph(reading, MAIN, message.graph);
 
   const functions = new Map<FunctionInfo, FunctionProto>(
-    message.functions.map((f) => [
-      readFunction({ ...reading, tensors: { ...tensors, payloads } }, f),
-      f,
-    ]),
+    message.functions.map((f) => [readFunction(reading, f), f]),
   );
   const opsets = readOpsets(message.opsetImport, reading.warnings);
   const meta = readMeta(message.metadataProps, reading.warnings);
   const original: ModelOrigin = {
     of: "onnx model",
-    skeleton: { ...skeleton, payloads },
+    skeleton,
     opsets,
     meta,
     functions,
+    hidden,
   };
   return {
     format: "onnx",

@@ -154,11 +154,15 @@ function typedBytes(path: string, message: TensorProto, label: string): Uint8Arr
   return packed(message.dataType, bytes);
 }
 
-function externalRange(
+/**
+ * @param needed bytes, where the message does not say; null for strings
+ * @throws FormatError
+ */
+export function externalRange(
   reader: TensorReader,
   message: TensorProto,
   label: string,
-  needed: number | null,
+  needed: number | "rest" | null,
 ): ByteRange {
   const { path } = reader;
   const entries = new Map(message.externalData.map((entry) => [entry.key, entry.value]));
@@ -176,10 +180,11 @@ function externalRange(
     return value;
   };
   const offset = integer("offset") ?? 0;
-  const length = integer("length") ?? needed;
   const file = reader.siblings.resolve(location);
   if (file === null) throw formatErrors.externalMissing(path, label, location);
   if (file === "escapes") throw formatErrors.externalEscapes(path, label, location);
+  const rest = Math.max(0, file.sizeBytes - offset);
+  const length = integer("length") ?? (needed === "rest" ? rest : needed);
   if (offset + length > file.sizeBytes)
     throw formatErrors.externalRange(path, label, location, offset + length, file.sizeBytes);
   reader.externalFiles.set(file.path, {

@@ -7,7 +7,14 @@ import { graphKey, MAIN, mainGraph, type Model } from "../core/model.ts";
 import { formatErrors } from "../shared/errors.ts";
 import type { EncodedFile, EncodeOptions } from "./encoding.ts";
 import { planExternal, type ExternalPlan } from "./onnxExternal.ts";
-import { writeGraph, type GraphWriter } from "./onnxWriteGraph.ts";
+import { hiddenExternals } from "./onnxHidden.ts";
+import {
+  clear,
+  EXTERNAL,
+  externalEntries,
+  writeGraph,
+  type GraphWriter,
+} from "./onnxWriteGraph.ts";
 import { originOf, shallowCopy, type ModelOrigin } from "./onnxOrigin.ts";
 import { skeletonPieces, type Pieces } from "./onnxSkeleton.ts";
 import { markerBytes, type Marker } from "./onnxTensorFields.ts";
@@ -27,10 +34,10 @@ const HERE = 0;
 
 /** External data first, the model last, as they have to be written. @throws FormatError when the model passes 2 GiB and must not use external data. */
 export function encodeOnnx(model: Model, options: EncodeOptions): EncodedFile[] {
-  let plan = planExternal(model, options.externalData, options.dataName);
+  let plan = planExternal(model, options);
   let pieces = encodeWith(model, plan);
   if (pieces.sizeBytes > MAX_FILE_BYTES && options.externalData === "auto") {
-    plan = planExternal(model, "always", options.dataName);
+    plan = planExternal(model, { ...options, externalData: "always" });
     pieces = encodeWith(model, plan);
   }
   if (pieces.sizeBytes > MAX_FILE_BYTES)
@@ -66,7 +73,34 @@ function encodeWith(model: Model, plan: ExternalPlan): Pieces {
     message.functions = [...origin.functions].flatMap(([info, f]) => (kept.has(info) ? [f] : []));
   }
   message.graph = writeGraph(writer, model.graphs.get(graphKey(MAIN)) ?? mainGraph(model));
-  return skeletonPieces(message, (marker) => payloadOf(marker, payloads, origin));
+  return withHidden(model, writer, () =>
+    skeletonPieces(message, (marker) => payloadOf(marker, payloads, origin)),
+  );
+}
+
+/**
+ * Encodes with the external tensors that a Model does not show pointing to where they will be. Their
+ * messages are those of every Model of this reading, so they are put back.
+ */
+function withHidden<T>(model: Model, writer: GraphWriter, encode: () => T): T {
+  const changed = [...hiddenExternals(model)].map(([message, tensor]) => {
+    const before = shallowCopy(message);
+    const place = writer.places.get(tensor);
+    clear(message, "rawData");
+    clear(message, "dataLocation");
+    message.externalData = place ? externalEntries(place, before) : [];
+    if (place) message.dataLocation = EXTERNAL;
+    else message.rawData = writer.markerOf(tensor.at);
+    return { message, before };
+  });
+  try {
+    return encode();
+  } finally {
+    for (const { message, before } of changed) {
+      clear(message, "rawData");
+      Object.assign(message, before);
+    }
+  }
 }
 
 function payloadOf(

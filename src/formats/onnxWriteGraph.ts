@@ -10,7 +10,7 @@ import {
 } from "../core/model.ts";
 import { formatErrors } from "../shared/errors.ts";
 import { writeAttribute } from "./onnxAttribute.ts";
-import type { Placement } from "./onnxExternal.ts";
+import { CHECKSUM, type Placement } from "./onnxExternal.ts";
 import { originOf, shallowCopy, type GraphOrigin, type NodeOrigin } from "./onnxOrigin.ts";
 import { stringsOf } from "./onnxTensor.ts";
 import { INLINE_BYTES, isMarked } from "./onnxTensorFields.ts";
@@ -25,6 +25,7 @@ import {
   type AttributeProto,
   type GraphProto,
   type NodeProto,
+  type StringStringEntryProto,
   type TensorProto,
   type ValueInfoProto,
 } from "./onnx_pb.ts";
@@ -40,7 +41,7 @@ export interface GraphWriter {
 }
 
 const GRAPH_ATTRIBUTE = 5;
-const EXTERNAL = 1;
+export const EXTERNAL = 1;
 
 export function writeGraph(writer: GraphWriter, graph: Graph): GraphProto {
   const origin = originOf(graph, "onnx graph");
@@ -190,27 +191,42 @@ function writeTensor(writer: GraphWriter, tensor: Tensor, name: string): TensorP
   clear(message, "rawData");
   clear(message, "dataLocation");
   if (place) {
-    const entry = (key: string, value: string) =>
-      create(StringStringEntryProtoSchema, { key, value });
     message.dataLocation = EXTERNAL;
-    // A checksum, say, still holds where the file is what it was.
-    const others = place.isKept ? (before?.externalData ?? []) : [];
-    message.externalData = [
-      entry("location", place.name),
-      entry("offset", String(place.offset)),
-      entry("length", String(place.length)),
-      ...others.filter(({ key }) => !["location", "offset", "length"].includes(key)),
-    ];
+    message.externalData = externalEntries(place, before ?? null);
   } else if (dtype.kind === "string") {
     if (at instanceof Uint8Array) message.stringData = stringsOf(at);
   } else message.rawData = at instanceof Uint8Array && !isLarge(at) ? at : writer.markerOf(at);
   return message;
 }
 
+const PLACE_KEYS = ["location", "offset", "length"];
+
+/** Where external data lies, and what else the model said of it. */
+export function externalEntries(
+  place: Placement,
+  before: TensorProto | null,
+): StringStringEntryProto[] {
+  const entry = (key: string, value: string): StringStringEntryProto =>
+    create(StringStringEntryProtoSchema, { key, value });
+  // What is said of a file, as its checksum is, holds where the file is what it was.
+  const others = (before?.externalData ?? []).flatMap((one) => {
+    if (PLACE_KEYS.includes(one.key)) return [];
+    if (place.isKept) return [one];
+    const isStated = one.key === CHECKSUM && one.value !== "" && place.checksum !== null;
+    return isStated ? [entry(CHECKSUM, place.checksum)] : [];
+  });
+  return [
+    entry("location", place.name),
+    entry("offset", String(place.offset)),
+    entry("length", String(place.length)),
+    ...others,
+  ];
+}
+
 /** Large bytes, and bytes that look like a marker, are written by marker. */
 const isLarge = (bytes: Uint8Array): boolean => bytes.length > INLINE_BYTES || isMarked(bytes);
 
 /** Makes a proto2 field unset again. */
-const clear = (message: TensorProto, field: "rawData" | "dataLocation"): void => {
+export const clear = (message: TensorProto, field: "rawData" | "dataLocation"): void => {
   Reflect.deleteProperty(message, field);
 };

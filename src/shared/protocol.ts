@@ -36,7 +36,7 @@ export type * from "./views.ts";
 export interface Queries extends GraphQueries {
   summary(p: { doc: Doc }): Summary;
   /** The document as it is now against the ONNX specification. */
-  validate(p: { doc: Doc }): Validation;
+  validate(p: { doc: Doc; checksums?: boolean }): Validation;
   tensors(p: {
     doc: Doc;
     from: number;

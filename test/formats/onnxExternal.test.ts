@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { mainGraph, type Model } from "../../src/core/model.ts";
 import { encodeModel, encodedSize } from "../../src/formats/index.ts";
-import type { ModelProto } from "../../src/formats/onnx_pb.ts";
+import type { ModelProto, TensorProto } from "../../src/formats/onnx_pb.ts";
+import { isSet } from "../../src/formats/onnxOrigin.ts";
 import { dtype } from "../../src/shared/dtype.ts";
 import {
   bytesOf,
@@ -16,6 +17,7 @@ import {
   same,
   weight,
   withGraph,
+  type EncodedBytes,
   type GraphInit,
 } from "./make.ts";
 
@@ -163,38 +165,76 @@ describe("external data", () => {
     check(readOnnx(embedded), { [FILE]: embedded });
   });
 
-  it("is embedded for tensors that a Model does not show", () => {
-    const external = {
-      name: "h",
-      dataType: 2,
-      dims: [2000n],
+  it("of tensors that a Model does not show stays external, and goes where the rest goes", () => {
+    const at = (offset: number, dataType = 2, location = "d") => ({
+      name: `h${offset}`,
+      dataType,
+      dims: [1000n],
       dataLocation: 1,
       externalData: [
-        { key: "location", value: "d" },
-        { key: "offset", value: "500" },
+        { key: "location", value: location },
+        { key: "offset", value: String(offset) },
       ],
-    };
+    });
+    const constant = (offset: number) => ({
+      opType: "Constant",
+      output: ["c"],
+      attribute: [{ name: "value", type: 4, t: at(offset) }],
+    });
     const hidden = withGraph(
-      {},
       {
-        functions: [
+        initializer: [at(0), at(5000, 99)],
+        node: [
           {
-            name: "F",
-            node: [
-              {
-                opType: "Constant",
-                output: ["c"],
-                attribute: [{ name: "value", type: 4, t: external }],
-              },
-            ],
+            opType: "Custom",
+            output: ["l"],
+            attribute: [{ name: "list", type: 9, tensors: [at(1000)] }],
           },
         ],
       },
+      {
+        functions: [{ name: "F", node: [constant(2000)] }],
+        trainingInfo: [
+          { initialization: { initializer: [at(3000)] }, algorithm: { node: [constant(4000)] } },
+        ],
+      },
     );
-    const data = large(6, 4000);
+    const data = large(6, 6000).map((_, i) => Math.floor(i / 1000));
+    const files = { [FILE]: hidden, "/d": data };
     const model = readOnnx(hidden, { resolve: () => ({ path: "/d", sizeBytes: data.length }) });
-    const back = decode(encode(model, { [FILE]: hidden, "/d": data }).model);
-    const t = back.functions[0]!.node[0]!.attribute[0]!.t!;
-    assert.deepEqual([t.rawData.length, t.externalData.length, t.dataLocation], [2000, 0, 0]);
+    const tensors = (message: ModelProto): TensorProto[] => [
+      ...message.graph!.initializer,
+      message.graph!.node[0]!.attribute[0]!.tensors[0]!,
+      message.functions[0]!.node[0]!.attribute[0]!.t!,
+      message.trainingInfo[0]!.initialization!.initializer[0]!,
+      message.trainingInfo[0]!.algorithm!.node[0]!.attribute[0]!.t!,
+    ];
+    const numbers = [0, 5, 1, 2, 3, 4];
+    const check = (out: EncodedBytes): void => {
+      const found = tensors(decode(out.model)).map((t) => {
+        assert.deepEqual([t.dataLocation, isSet(t, "rawData")], [1, false]);
+        const entries = new Map(t.externalData.map(({ key, value }) => [key, value]));
+        assert.equal(entries.get("location"), OPTIONS.dataName);
+        return out.external![Number(entries.get("offset"))];
+      });
+      assert.deepEqual(found, numbers);
+    };
+    const kept = encode(model, files);
+    check(kept);
+    same(kept.external!, data);
+    check(encode(model, files, { externalData: "always" }));
+    // A changed tensor writes the file anew.
+    const changed = change(model, ({ tensors: before }) => {
+      const first = before.get("h0")!;
+      return { tensors: new Map([["h0", { ...first, at: large(0, 1000) }]]) };
+    });
+    check(encode(changed, files));
+    const embedded = decode(encode(model, files, { externalData: "never" }).model);
+    for (const [i, t] of tensors(embedded).entries()) {
+      assert.deepEqual([t.externalData.length, isSet(t, "dataLocation")], [0, false]);
+      same(t.rawData, data.subarray(numbers[i]! * 1000, numbers[i]! * 1000 + 1000));
+    }
+    // The messages are as they were read.
+    check(encode(model, files));
   });
 });

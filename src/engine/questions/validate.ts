@@ -4,6 +4,7 @@ import { validateModel, type Finding } from "../../core/validate/index.ts";
 import { hiddenNames, messageFindings } from "../../formats/index.ts";
 import type { FindingView, Params, Queries, Validation } from "../../shared/protocol.ts";
 import type { Task } from "../../shared/task.ts";
+import { checksumFindings } from "../checksums.ts";
 import type { EngineEnv } from "../env.ts";
 import { clip, fitting } from "./answer.ts";
 
@@ -12,7 +13,7 @@ const MAX_CHARS = 1000;
 const ORDER: readonly FindingView["severity"][] = ["error", "type", "warning"];
 
 export async function validate(
-  { doc }: Params<Queries, "validate">,
+  { doc, checksums = false }: Params<Queries, "validate">,
   env: EngineEnv,
   task: Task,
 ): Promise<Validation> {
@@ -20,6 +21,7 @@ export async function validate(
   const found = [
     ...messageFindings(model),
     ...validateModel(model, (path) => hiddenNames(model, path)),
+    ...(checksums ? await checksumFindings(model, task) : []),
   ];
   const count = (severity: FindingView["severity"]): number =>
     found.filter((finding) => finding.severity === severity).length;
