@@ -15,6 +15,7 @@ import {
 } from "./model.ts";
 import type { NewNode, Step, StepTensor } from "./step.ts";
 import { DraftIndex } from "./draftIndex.ts";
+import { inlineBody } from "./inlineBody.ts";
 import { topologicalOrder } from "./topology.ts";
 
 interface MutableGraph {
@@ -124,6 +125,9 @@ export class Draft {
       case "replaceNodes":
         this.#replaceNodes(step);
         return;
+      case "inlineBody":
+        this.#inlineBody(step);
+        return;
       case "setAttr": {
         const graph = this.#edit(step.graph);
         const at = this.#indexOf(graph, step.node);
@@ -230,6 +234,24 @@ export class Draft {
     }
     this.#placeNodes(graph, removed, added);
     if (step.rewire.length > 0) this.#rewire(step.graph, new Map(step.rewire));
+  }
+
+  #inlineBody(step: Extract<Step, { kind: "inlineBody" }>): void {
+    const model = this.freeze();
+    const outer = this.#edit(step.graph);
+    const at = this.#indexOf(outer, step.node);
+    const node = outer.nodes[at];
+    const body = node?.attrs[step.attr];
+    if (!node || body?.kind !== "graph")
+      throw new StepError(`"${step.node}" has no body "${step.attr}"`);
+    const inlined = inlineBody(model, step, body.path);
+    this.#dropSubgraphs(step.graph, node);
+    for (const inner of inlined.graphs) this.#graphs.set(graphKey(inner.path), inner);
+    outer.nodes = [...outer.nodes.slice(0, at), ...inlined.nodes, ...outer.nodes.slice(at + 1)];
+    for (const [name, tensor] of inlined.tensors) outer.tensors.set(name, tensor);
+    for (const [name, value] of inlined.values)
+      if (!outer.values.has(name)) outer.values.set(name, value);
+    this.#index.graphsChanged();
   }
 
   #placeNodes(

@@ -54,6 +54,12 @@ export class DraftIndex {
   nodeRemoved(node: GraphNode): void {
     this.#countUses(node, -1);
   }
+  /** Graphs were merged: what is known of any of them is found anew. */
+  graphsChanged(): void {
+    this.#positions.clear();
+    this.#names.clear();
+    this.#uses = null;
+  }
   /** Uses changed in a way that is not counted one by one. */
   usesChanged(): void {
     this.#uses = null;

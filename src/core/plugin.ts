@@ -75,6 +75,11 @@ export interface Transaction {
       readonly rewire?: readonly (readonly [from: string, to: string])[];
     },
   ): void;
+  /**
+   * Puts the body in `attr` of an If in the node's place; names that are taken outside get a number.
+   * The caller makes sure that this body is the one that runs.
+   */
+  inlineBody(graph: GraphPath, node: GraphNode, attr: string): void;
   setAttr(graph: GraphPath, node: GraphNode, attr: string, value: NewAttribute | null): void;
   setValue(graph: GraphPath, name: string, value: NewValue | null): void;
   setIo(graph: GraphPath, inputs: readonly string[], outputs: readonly string[]): void;

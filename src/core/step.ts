@@ -54,6 +54,19 @@ export type Step =
       readonly insert: readonly NewNode[];
       readonly rewire: readonly (readonly [from: string, to: string])[];
     }
+  /**
+   * Puts the body in `attr` of an If in the node's place: its nodes, tensors and declarations, and the
+   * graphs inside it. `rename` says what the body's own names become in the graph around it; each of
+   * `give` makes an output of the node from a value of the body that keeps its name (by Identity).
+   */
+  | {
+      readonly kind: "inlineBody";
+      readonly graph: GraphPath;
+      readonly node: string;
+      readonly attr: string;
+      readonly rename: readonly (readonly [from: string, to: string])[];
+      readonly give: readonly (readonly [value: string, output: string])[];
+    }
   | {
       readonly kind: "setAttr";
       readonly graph: GraphPath;

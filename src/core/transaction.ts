@@ -14,6 +14,7 @@ import {
   type Tensor,
 } from "./model.ts";
 import type { TensorData, Transaction } from "./plugin.ts";
+import { inlineStep } from "./inlineBody.ts";
 import { scopeOf } from "./scope.ts";
 import type { Step } from "./step.ts";
 
@@ -78,6 +79,10 @@ export function beginTransaction(model: Model, sink: TensorSink): RecordingTrans
     },
     replaceNodes: (graph, { remove, insert, rewire = [] }) =>
       record({ kind: "replaceNodes", graph, remove: remove.map(nodeKey), insert, rewire }),
+    inlineBody: (graph, node, attr) =>
+      record(
+        inlineStep(draft.freeze(), graph, node, attr, (base) => uniqueName(draft, graph, base)),
+      ),
     setAttr: (graph, node, attr, value) =>
       record({ kind: "setAttr", graph, node: nodeKey(node), attr, value }),
     setValue: (graph, name, value) => record({ kind: "setValue", graph, name, value }),

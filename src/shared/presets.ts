@@ -143,7 +143,8 @@ export function presetsFor(target: TargetId): readonly Preset[] {
     case "onnxruntime":
       return [
         { ...INT8, entries: calibrated(target, 8) },
-        { ...NO_DATA, entries: [entry("quantize.dynamic")] },
+        // Weights that nodes compute, such as reordered gates of an LSTM, are constants after it.
+        { ...NO_DATA, entries: [entry("graph.clean"), entry("quantize.dynamic")] },
         { ...SMALL, entries: calibrated(target, 4) },
         {
           ...LLM,

@@ -99,6 +99,44 @@ const branching = () =>
   );
 
 describe("steps", () => {
+  it("puts a body in its node's place, with the graphs inside it", () => {
+    const held = (path: GraphPath): Attribute => ({ kind: "graph", path });
+    const inner = ["y", "then_branch", "b", "body"];
+    const before = model(
+      graph([], {
+        nodes: [
+          node("If", ["c"], ["y", "z"], { then_branch: held(["y", "then_branch"]) }),
+          node("Add", ["y", "z"], ["s"]),
+        ],
+        outputs: ["s"],
+      }),
+      graph(["y", "then_branch"], {
+        nodes: [node("Loop", ["w"], ["b"], { body: held(inner) }), node("Neg", ["b"], ["a"])],
+        tensors: new Map([["w", weight("w")]]),
+        outputs: ["a", "w"],
+      }),
+      graph(inner, { nodes: [node("Mul", ["w", "x"], ["m"])], outputs: ["m"] }),
+    );
+    const step: Step = {
+      kind: "inlineBody",
+      graph: [],
+      node: "y",
+      attr: "then_branch",
+      rename: [
+        ["a", "y"],
+        ["b", "b_1"],
+      ],
+      give: [["w", "z"]],
+    };
+    const after = applySteps(before, [step]);
+    assert.deepEqual(ops(after), ["Loop(w)->b_1", "Neg(b_1)->y", "Identity(w)->z", "Add(y,z)->s"]);
+    assert.deepEqual([...mainGraph(after).tensors.keys()], ["w"]);
+    assert.deepEqual(ops(after, ["b_1", "body"]), ["Mul(w,x)->m"]);
+    assert.equal(after.graphs.size, 2);
+    assert.throws(() => applySteps(before, [{ ...step, attr: "else_branch" }]), StepError);
+    assert.throws(() => applySteps(before, [{ ...step, node: "s" }]), StepError);
+  });
+
   it("replace nodes in place, rewire uses, and leave the input model alone", () => {
     const before = chain();
     const after = applySteps(before, [replace(["a"], [], [["a", "x"]])]);

@@ -1,6 +1,6 @@
 /**
  * Removes what a graph does not need and computes ahead what never changes: nodes that give their
- * input on, constants held in nodes, shapes known ahead, constant subexpressions, equal constants,
+ * input on, Ifs whose condition never changes, constants held in nodes, shapes known ahead, constant subexpressions, equal constants,
  * repeated nodes, and everything that reaches no output.
  *
  * Outputs stay as they are, bit for bit where nothing is computed ahead. Use it first: exporters
@@ -16,9 +16,11 @@ import { applySteps } from "../../core/draft.ts";
 import type { GraphNode, Model } from "../../core/model.ts";
 import type { Unit } from "../../core/plan.ts";
 import { defineTransform } from "../../core/plugin.ts";
+import { tensorBytes } from "../../core/transaction.ts";
 import type { Step } from "../../core/step.ts";
 import { flag } from "../../shared/params.ts";
 import { exactSize, type Skip } from "../../shared/report.ts";
+import { branchSteps, inlineAll } from "./lib/branches.ts";
 import { findConstantNodes } from "./lib/constantNodes.ts";
 import { compareDuplicates, findDuplicates } from "../../core/duplicates.ts";
 import { countOps, type Removal } from "./lib/facts.ts";
@@ -33,7 +35,7 @@ import {
   fixedInputs,
   foldSteps,
   inputSteps,
-  removalStep,
+  removalSteps,
   replay,
   staticSteps,
   storeConstant,
@@ -49,7 +51,16 @@ interface CleanUnit extends Unit {
   readonly sub?: Subexpression;
 }
 type Pass =
-  "inputs" | "noOps" | "constants" | "static" | "fold" | "equal" | "repeats" | "unused" | "idle";
+  | "inputs"
+  | "branches"
+  | "noOps"
+  | "constants"
+  | "static"
+  | "fold"
+  | "equal"
+  | "repeats"
+  | "unused"
+  | "idle";
 
 /** What a pass would do to the model that the passes before it leave. */
 interface Planned {
@@ -67,7 +78,7 @@ export default defineTransform({
     id: "graph.clean",
     title: "Clean up the graph",
     summary:
-      "Removes dead nodes, no-ops, repeated nodes and equal constants, and folds constant subexpressions; outputs stay the same.",
+      "Removes dead nodes, no-ops, repeated nodes, equal constants and Ifs that never change, and folds constant subexpressions; outputs stay the same.",
     papers: ["Aho et al. 2006, Compilers"],
     formats: ["onnx"],
     ops: "any",
@@ -76,7 +87,7 @@ export default defineTransform({
     exact: true,
     warnings: ["Little speed-up by itself: onnxruntime does most of this at load."],
     covers: ["constant-folding", "dead-code", "cse", "noop-elimination"],
-    version: 1,
+    version: 2,
     suffix: "clean",
     api: 1,
     needsRuntime: true,
@@ -100,6 +111,7 @@ export default defineTransform({
       }
     };
     if (fixInitializers) run("inputs", planInputs(at));
+    run("branches", planBranches(at));
     run("noOps", planRemoval("no-op nodes", findNoOps(at)));
     run("constants", planConstants(at));
     run("static", planStatic(at));
@@ -124,8 +136,14 @@ export default defineTransform({
     switch (pass) {
       case "inputs":
         return replay(tx, name, inputSteps(model, fixedInputs(model)));
+      case "branches":
+        inlineAll(model, (_before, { path, node, attr }) => {
+          tx.inlineBody(path, node, attr);
+          return tx.model;
+        });
+        return undefined;
       case "noOps":
-        return replay(tx, name, findNoOps(model).map(removalStep));
+        return replay(tx, name, findNoOps(model).flatMap(removalSteps));
       case "constants":
         for (const held of findConstantNodes(model)) await storeConstant(tx, held, ctx);
         return undefined;
@@ -137,7 +155,7 @@ export default defineTransform({
       case "equal":
         return replay(tx, name, duplicateSteps(await compareDuplicates(model, ctx)));
       case "repeats":
-        return replay(tx, name, findRepeats(model).map(removalStep));
+        return replay(tx, name, findRepeats(model).flatMap(removalSteps));
       case "unused":
         return replay(tx, name, findUnused(model).flatMap(unusedSteps));
       case "idle":
@@ -156,12 +174,31 @@ function planInputs(model: Model): Planned[] {
   return [{ name: "inputs", nodes: [], detail, ...NO_BYTES, steps: inputSteps(model, fixed) }];
 }
 
+function planBranches(model: Model): Planned[] {
+  const { branches, steps } = branchSteps(model);
+  if (branches.length === 0) return [];
+  const after = applySteps(model, steps);
+  const gone = countNodes(model) - countNodes(after);
+  return [
+    {
+      name: "constant branches",
+      nodes: branches.map(({ node }) => node),
+      detail: `${plural(branches.length, "If")} whose condition never changes: ${plural(gone, "node")} less`,
+      sizeBefore: tensorBytes(model) - tensorBytes(after),
+      sizeAfter: 0,
+      steps,
+    },
+  ];
+}
+const countNodes = ({ graphs }: Model): number =>
+  sum([...graphs.values()].map(({ nodes }) => nodes.length));
+
 function planRemoval(name: string, removals: readonly Removal[], open = false): Planned[] {
   if (removals.length === 0 && !open) return [];
   const nodes = removals.flatMap((r) => r.remove);
   const detail =
     nodes.length === 0 ? "to be looked for" : `${plural(nodes.length, "node")}: ${countOps(nodes)}`;
-  return [{ name, nodes, detail, ...NO_BYTES, steps: removals.map(removalStep) }];
+  return [{ name, nodes, detail, ...NO_BYTES, steps: removals.flatMap(removalSteps) }];
 }
 
 function planConstants(model: Model): Planned[] {

@@ -14,13 +14,13 @@ testTechnique(clean, [
     skips: { "the model": "holds nothing" },
   },
   {
-    name: "no-ops go, the node that makes an output stays",
+    name: "no-ops go, and the last maker takes the name of the output",
     model: `input x float32 [2, 3]
       a = Identity(x)  b = Cast(a) { to: 1 }  c = Dropout(b)  d = Transpose(c) { perm: [0, 1] }
       s = int64 [2] [2, 3]  e = Reshape(d, s)  f = Concat(e) { axis: 0 }  g = Relu(f)
       y = Identity(g)  output y float32 [2, 3]`,
     units: ["no-op nodes", "unused"],
-    nodes: ["g = Relu(x)", "y = Identity(g)"],
+    nodes: ["y = Relu(x)"],
     tensors: [],
   },
   {
@@ -164,5 +164,97 @@ testTechnique(clean, [
         "a = Add(p, w)",
       ]);
     },
+  },
+  {
+    name: "the branch of a condition that follows from shapes stands in the If's place",
+    model: `input x float32 [2, 3]  input c bool []  t = float32 [3] ones  k = int64 [] [0]  two = int64 [] [2]
+      s = Shape(x)  d = Gather(s, k)  q = Equal(d, two)  r = Relu(x)
+      y, z, u = If(q) {
+        then_branch: graph {
+          w = float32 [3] normal  h = Mul(r, w)
+          t1 = If(c) {
+            then_branch: graph { e = Exp(h)  output e float32 [2, 3] },
+            else_branch: graph { f = Add(h, w)  output f float32 [2, 3] }
+          }
+          a = Neg(t1)  a2 = Identity(a)  output a float32 [2, 3]  output a2 float32 [2, 3]  output w float32 [3]
+        },
+        else_branch: graph {
+          g = float32 [3] uniform  b = Mul(r, g)  b2 = Neg(b)  output b float32 [2, 3]  output b2 float32 [2, 3]  output g float32 [3]
+        }
+      }
+      o = If(c) {
+        then_branch: graph { w = Exp(y)  output w float32 [2, 3] },
+        else_branch: graph { h = Mul(z, t)  output h float32 [2, 3] }
+      }
+      v = Add(o, u)  output v float32 [2, 3]  output z float32 [2, 3]`,
+    units: ["constant branches", "no-op nodes", "static shapes", "equal constants", "unused"],
+    check: (model) => {
+      assert.deepEqual(nodesAsText(model.graphs.get("[]")!), [
+        "r = Relu(x)",
+        "h_1 = Mul(r, w_1)",
+        "t1 = If(c)",
+        "z = Neg(t1)",
+        "o = If(c)",
+        "v = Add(o, w_1)",
+      ]);
+      const inner = model.graphs.get(JSON.stringify(["t1", "else_branch"]))!;
+      assert.deepEqual(nodesAsText(inner), ["f = Add(h_1, w_1)"]);
+      assert.equal(model.graphs.size, 5);
+    },
+  },
+  {
+    name: "conditions inside the branch follow in turn; others stay",
+    model: `opset 17 input x float32 [4]  input c bool []  yes = bool [] [1]  no = Not(yes)
+      y = If(no) {
+        then_branch: graph { a = Exp(x)  output a float32 [4] },
+        else_branch: graph {
+          one = int64 [] [1]  s = Shape(x)  n = Size(s)  q = Equal(n, one)
+          b = If(q) {
+            then_branch: graph { e = Neg(x)  output e float32 [4] },
+            else_branch: graph { f = Exp(x)  output f float32 [4] }
+          }
+          output b float32 [4]
+        }
+      }
+      z = If(c) {
+        then_branch: graph { g = Abs(y)  output g float32 [4] },
+        else_branch: graph { h = Neg(y)  output h float32 [4] }
+      }
+      output z float32 [4]`,
+    units: ["constant branches", "static shapes", "equal constants", "unused"],
+    nodes: ["y = Neg(x)", "z = If(c)"],
+    tensors: [],
+  },
+  {
+    name: "a condition that a caller may replace, or that floats decide, stays",
+    model: `input x float32 [4]  yes = bool [] [1]  initializer-input yes
+      a = float32 [] [0.1]  b = float32 [] [0.3]  three = float32 [] [3.0]  m = Mul(a, three)  q = Less(b, m)
+      y = If(yes) {
+        then_branch: graph { e = Neg(x)  output e float32 [4] },
+        else_branch: graph { f = Exp(x)  output f float32 [4] }
+      }
+      z = If(q) {
+        then_branch: graph { g = Abs(y)  output g float32 [4] },
+        else_branch: graph { h = Neg(y)  output h float32 [4] }
+      }
+      output z float32 [4]`,
+    sizes: "atMost",
+    units: ["constant m", "equal constants", "unused"],
+    nodes: ["q = Less(b, b)", "y = If(yes)", "z = If(q)"],
+  },
+  {
+    name: "slices that take everything go",
+    model: `input x float32 [n, 6]  o = int64 [1] [0]  one = int64 [1] [1]  six = int64 [1] [6]
+      far = int64 [1] [9223372036854775807]  five = int64 [1] [5]  back = int64 [1] [-1]
+      a = Slice(x, o, far, o, one)  b = Slice(a, o, six, one)  c = Slice(b, o, five, one)
+      least = int64 [1] [-9223372036854775807]  d = Slice(c, back, least, one, back)
+      e = Slice(d, one, far, o)  y = Relu(e)  output y float32 [m, 5]`,
+    units: ["no-op nodes", "unused"],
+    nodes: [
+      "c = Slice(x, o, five, one)",
+      "d = Slice(c, back, least, one, back)",
+      "e = Slice(d, one, far, o)",
+      "y = Relu(e)",
+    ],
   },
 ]);

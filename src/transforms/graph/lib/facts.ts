@@ -55,6 +55,8 @@ export interface Removal {
   readonly path: GraphPath;
   readonly remove: readonly GraphNode[];
   readonly rewire: readonly (readonly [from: string, to: string])[];
+  /** Values that take the name of what a removed node made of them: an output of the graph. */
+  readonly rename?: readonly (readonly [from: string, to: string])[];
 }
 
 /** "Cast 3, Identity 21": operators by count. */

@@ -9,7 +9,7 @@ import {
   type Model,
   isOverridable,
 } from "../../../core/model.ts";
-import { scopeOf, isOutput } from "../../../core/scope.ts";
+import { scopeOf, isOutput, type ScopeIndex } from "../../../core/scope.ts";
 import { byteLength, elementCount } from "../../../shared/dtype.ts";
 import type { Skip } from "../../../shared/report.ts";
 import { isStandard, NOT_REPEATABLE, numbersOf, provenShapes } from "./facts.ts";
@@ -60,6 +60,8 @@ export function findSubexpressions(model: Model): {
   for (const graph of model.graphs.values())
     for (const nodes of connected(graph, foldableNodes(model, graph))) {
       const candidate = describe(model, graph, nodes);
+      // What nothing uses goes with the unused nodes.
+      if (candidate.outputs.length === 0) continue;
       const grown = candidate.outputs.reduce((sum, o) => sum + o.sizeBytes, -candidate.freedBytes);
       const limit = Math.min(MAX_GROWTH_BYTES, NODE_BYTES * nodes.length);
       if (grown <= limit) found.push(candidate);
@@ -87,6 +89,8 @@ function foldableNodes(model: Model, graph: Graph): ReadonlySet<GraphNode> {
     if (!isStandard(node) || KEPT.has(node.op) || expandsStorage(model, graph, node)) continue;
     if (Object.values(node.attrs).some((a) => a.kind === "graph" || a.kind === "opaque")) continue;
     if (node.inputs.length === 0 || !node.inputs.every((i) => i === "" || isConstant(i))) continue;
+    // A second run would find a condition that never changes, which the pass for those has refused.
+    if (node.outputs.some((o) => decides(scope, graph, o))) continue;
     if (
       node.outputs.every(
         (o) => o === "" || (sizeOf(model, graph, o) !== null && !isOutput(model, graph.path, o)),
@@ -96,6 +100,9 @@ function foldableNodes(model: Model, graph: Graph): ReadonlySet<GraphNode> {
   }
   return foldable;
 }
+
+const decides = (scope: ScopeIndex, graph: Graph, name: string): boolean =>
+  scope.uses(graph.path, name).some(({ node, input }) => node?.op === "If" && input === 0);
 
 function expandsStorage(model: Model, graph: Graph, node: GraphNode): boolean {
   if (node.op !== "Cast") return false;

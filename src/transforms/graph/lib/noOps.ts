@@ -1,5 +1,5 @@
 /** Nodes that give their input on unchanged: Identity, Cast to the same type, Dropout at inference … */
-import type { Graph, GraphNode, Model } from "../../../core/model.ts";
+import { isOverridable, type Graph, type GraphNode, type Model } from "../../../core/model.ts";
 import { scopeOf, isOutput } from "../../../core/scope.ts";
 import { isStandard, numbersOf, opsetOf, provenShapes, type Removal } from "./facts.ts";
 
@@ -7,17 +7,36 @@ export function findNoOps(model: Model): readonly Removal[] {
   return [...model.graphs.values()].flatMap((graph) => {
     const remove: GraphNode[] = [];
     const same = new Map<string, string>();
+    const renamed = new Map<string, string>();
     for (const node of graph.nodes) {
       const output = node.outputs[0] ?? "";
       const input = node.inputs[0] ?? "";
       if (input === "" || output === "" || !isNoOp(model, graph, node)) continue;
-      // A graph's output keeps its name, so the node that gives it stays.
-      if (isOutput(model, graph.path, output)) continue;
+      const value = same.get(input) ?? input;
+      if (isOutput(model, graph.path, output)) {
+        // A graph's output keeps its name: what makes the value takes it, or the node stays.
+        if (renamed.has(value) || !canBeCalled(model, graph, value, output)) continue;
+        renamed.set(value, output);
+        remove.push(node);
+        continue;
+      }
       remove.push(node);
-      same.set(output, same.get(input) ?? input);
+      same.set(output, value);
     }
-    return remove.length === 0 ? [] : [{ path: graph.path, remove, rewire: [...same] }];
+    if (remove.length === 0) return [];
+    return [{ path: graph.path, remove, rewire: [...same], rename: [...renamed] }];
   });
+}
+
+/** Made by a node of this graph without bodies (they are known by its name), and no output itself. */
+function canBeCalled(model: Model, graph: Graph, value: string, output: string): boolean {
+  const scope = scopeOf(model);
+  const maker = scope.define(graph.path, value);
+  if (maker?.kind !== "node" || maker.graph !== graph) return false;
+  if (Object.values(maker.node.attrs).some(({ kind }) => kind === "graph")) return false;
+  // An output listed twice, or used by a body inside, needs no second name.
+  const ends = scope.uses(graph.path, output).filter((use) => use.node === null);
+  return !isOutput(model, graph.path, value) && ends.every((use) => use.graph === graph);
 }
 
 function isNoOp(model: Model, graph: Graph, node: GraphNode): boolean {
@@ -35,6 +54,36 @@ const sameShape: Rule = (model, graph, node) => {
   const after = numbersOf(shapes.shapeOf(graph.path, node.outputs[0] ?? ""));
   return before !== null && after !== null && before.join() === after.join();
 };
+/**
+ * From 0 in steps of 1 to the end of an axis of known size, or to an end that no size reaches. Starts,
+ * ends, axes and steps are inputs since operator set 10, attributes before.
+ */
+const wholeSlice: Rule = (model, graph, node) => {
+  const listOf = (slot: number, attr: string): readonly unknown[] | null => {
+    const held = node.attrs[attr];
+    if (held?.kind === "ints") return held.value;
+    const name = node.inputs[slot] ?? "";
+    if (name === "") return null;
+    const source = scopeOf(model).constant(graph.path, name);
+    if (!source || (!source.node && isOverridable(model, source.graph, source.tensor.name)))
+      return null;
+    return provenShapes(model).elementsOf(graph.path, name);
+  };
+  const starts = listOf(1, "starts");
+  const ends = listOf(2, "ends");
+  const unknown = [3, 4].some((i) => (node.inputs[i] ?? "") !== "" && listOf(i, "") === null);
+  if (starts === null || ends === null || unknown) return false;
+  if (!starts.every((x) => x === 0) || listOf(4, "steps")?.some((x) => x !== 1) === true)
+    return false;
+  const shape = provenShapes(model).shapeOf(graph.path, node.inputs[0] ?? "");
+  const axes = listOf(3, "axes");
+  return ends.every((end, i) => {
+    const axis = axes === null ? i : axes[i];
+    const size = typeof axis === "number" ? shape?.at(axis) : undefined;
+    const least = typeof size === "number" ? size : Number.MAX_SAFE_INTEGER;
+    return typeof end === "number" && end >= least;
+  });
+};
 const single: Rule = (_model, _graph, node) => node.inputs.length === 1;
 
 const RULES: Readonly<Record<string, Rule>> = {
@@ -48,6 +97,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   Expand: sameShape,
   Flatten: sameShape,
   Squeeze: sameShape,
+  Slice: wholeSlice,
   Cast: (model, graph, node) => {
     const to = node.attrs["to"];
     const from = provenShapes(model).dtypeOf(graph.path, node.inputs[0] ?? "");

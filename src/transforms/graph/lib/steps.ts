@@ -37,6 +37,15 @@ export const removalStep = ({ path, remove, rewire }: Removal): Remove => ({
   rewire,
 });
 
+/** The removal, then the new names; a declaration of the graph's output stays as it is. */
+export const removalSteps = (removal: Removal): Step[] => [
+  removalStep(removal),
+  ...(removal.rename ?? []).flatMap(([from, to]): Step[] => [
+    { kind: "setValue", graph: removal.path, name: from, value: null },
+    { kind: "rename", graph: removal.path, from, to },
+  ]),
+];
+
 export const duplicateSteps = (duplicates: readonly Duplicate[]): Step[] =>
   byGraph(duplicates).flatMap((group): Step[] => [
     {
@@ -110,6 +119,7 @@ export function replay(tx: Transaction, unit: string, steps: readonly Step[]): S
   for (const step of steps)
     if (step.kind === "dropTensor") tx.dropTensor(step.graph, step.name);
     else if (step.kind === "setValue") tx.setValue(step.graph, step.name, step.value);
+    else if (step.kind === "rename") tx.rename(step.graph, step.from, step.to);
     else if (step.kind === "setIo") tx.setIo(step.graph, step.inputs, step.outputs);
     else if (step.kind === "setOpset") tx.setOpset(step.domain, step.version);
     else if (step.kind === "replaceNodes") {
