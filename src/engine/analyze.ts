@@ -146,6 +146,7 @@ export async function runAnalyzer(
     await context.checkpoint();
     const report = await analyzer.run(state.model, params, context);
     // Times are of this moment; everything else is a function of its key.
+    state.check();
     if (!timed.yes) storeReport(scratch, key, report);
     return report;
   } finally {

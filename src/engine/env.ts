@@ -12,6 +12,8 @@ export interface Materialized {
   /** The base file's model, before the recipe. */
   readonly base: Model;
   readonly baseKey: string;
+  /** @throws EngineError `changed` when the base is no longer what was opened: before anything derived from it is kept. */
+  readonly check: () => void;
   /** Identity of this state: base fingerprint and recipe; equal keys mean equal bytes. */
   readonly key: string;
   /** What each entry did, in order. */

@@ -5,22 +5,24 @@ import type { Change } from "../core/change.ts";
 import type { WorkContext } from "../core/context.ts";
 import { applySteps, Draft } from "../core/draft.ts";
 import type { Model, Tensor } from "../core/model.ts";
-import type { BaseFile, Doc, Entry } from "../shared/doc.ts";
+import type { Doc, Entry } from "../shared/doc.ts";
 import { byteLength, elementCount } from "../shared/dtype.ts";
 import { engineErrors, formatErrors } from "../shared/errors.ts";
 import type { Blas, Kernels } from "../shared/kernels.ts";
 import { UNHEARD, type Task } from "../shared/task.ts";
-import { baseKey, entryKey, loadChange, writeChange } from "./changeCache.ts";
+import { openBases } from "./baseFile.ts";
+import { entryKey, loadChange, writeChange } from "./changeCache.ts";
 import { computeChange, findTransform, type OpenWorkplace, type Workplace } from "./compute.ts";
 import { dataIdentity } from "./dataIdentity.ts";
 import type { Statistics, StatisticsScene } from "./statistics/statistics.ts";
 import type { EngineEnv, Materialized } from "./env.ts";
-import { fingerprint, openModel, readRange, readRangeInto } from "./files.ts";
+import { readRange, readRangeInto } from "./files.ts";
 import type { ProbeScene } from "./probe.ts";
+import { Recent } from "./recent.ts";
 import { stageModel } from "./save.ts";
 import { scratchFolder, touch, type Scratch } from "./scratch.ts";
 import { openStore } from "./statistics/store.ts";
-import { openWorkplaces, type WorkplaceScene } from "./workplace.ts";
+import { openWorkplaces, type WorkplaceScene, type WorkplaceTools } from "./workplace.ts";
 
 /** What only the job child has: the functions that need onnxruntime. */
 export interface Computing {
@@ -42,37 +44,24 @@ export interface EnvironmentOptions {
   readonly computing: Computing | null;
 }
 
-/** Base models kept parsed; a model is structure only, so a few are cheap. */
-const MODELS_KEPT = 8;
+/** States of documents kept; they are structure only, so a few are cheap. */
+const STATES_KEPT = 8;
 
 export function createEnvironment(options: EnvironmentOptions): EngineEnv {
   const { scratch, kernels } = options;
-  const bases = new Recent<Model>(MODELS_KEPT);
-  const states = new Recent<{ model: Model; changes: readonly Change[] }>(MODELS_KEPT);
+  const bases = openBases();
+  const states = new Recent<{ model: Model; changes: readonly Change[] }>(STATES_KEPT);
 
   const readBytes = (tensor: Tensor, offset: number, length: number): Uint8Array =>
     tensor.at instanceof Uint8Array
       ? tensor.at.subarray(offset, offset + length)
       : readRange(tensor.at, offset, length);
 
-  const idOf = (base: BaseFile): string => `${base.path}\n${baseKey(base.fingerprint)}`;
-
-  function openFile(file: string): Doc {
-    const base = { path: file, fingerprint: fingerprint(file) };
-    // The first question about it is about to come.
-    bases.set(idOf(base), openModel(file));
-    return { base, recipe: [] };
-  }
-
-  function openBase(base: BaseFile): Model {
-    if (baseKey(fingerprint(base.path)) !== baseKey(base.fingerprint))
-      throw engineErrors.changedOnDisk(base.path);
-    return bases.get(idOf(base)) ?? bases.set(idOf(base), openModel(base.path));
-  }
+  const openFile = (file: string): Doc => ({ base: bases.read(file), recipe: [] });
 
   async function open(doc: Doc, task: Task = UNHEARD): Promise<Materialized> {
-    const base = openBase(doc.base);
-    const baseOwn = baseKey(doc.base.fingerprint);
+    const { model: base, key: baseOwn } = bases.open(doc.base);
+    const check = (): void => bases.check(doc.base, baseOwn);
     let key = baseOwn;
     let state: { model: Model; changes: readonly Change[] } = { model: base, changes: [] };
     for (const [i, entry] of doc.recipe.entries()) {
@@ -88,9 +77,12 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
       };
       state =
         states.get(id) ??
-        states.set(id, await step({ ...state, base, keys, data: data ?? null }, entry, key, share));
+        states.set(
+          id,
+          await step({ ...state, base, keys, data: data ?? null, check }, entry, key, share),
+        );
     }
-    return { ...state, base, baseKey: baseOwn, key };
+    return { ...state, base, baseKey: baseOwn, key, check };
   }
 
   async function step(
@@ -100,6 +92,7 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
       readonly base: Model;
       readonly keys: WorkplaceScene["keys"];
       readonly data: string | null;
+      readonly check: () => void;
     },
     entry: Entry,
     key: string,
@@ -123,6 +116,7 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
         workplace(entry, { ...before, computing: options.computing }, task),
         task,
       );
+      before.check();
       writer.commit(change);
       return { model, changes: [...before.changes, change] };
     } catch (error) {
@@ -139,15 +133,17 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
       readonly keys: WorkplaceScene["keys"];
       readonly data: string | null;
       readonly computing: Computing;
+      readonly check: () => void;
     },
     task: Task,
   ): OpenWorkplace => {
     const { seed = 0, holdOut = false } = entry;
-    return openWorkplaces({ ...scene, who: entry.transform, seed, holdOut }, tools, task);
+    const own = { ...scene, who: entry.transform, seed, holdOut };
+    return openWorkplaces(own, toolsFor(scene.check), task);
   };
 
   function analysisPlace(
-    { base, model, baseKey: own, key }: Materialized,
+    { base, model, baseKey: own, key, check }: Materialized,
     who: string,
     data: string | null,
     task: Task,
@@ -166,7 +162,7 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
     };
     return openWorkplaces(
       scene,
-      tools,
+      toolsFor(check),
       task,
     )({
       progress: (fraction) => task.progress(Math.min(1, fraction)),
@@ -225,10 +221,10 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
 
   async function fileFor(doc: Doc, task: Task = UNHEARD): Promise<string> {
     if (doc.recipe.length === 0) {
-      openBase(doc.base);
+      bases.open(doc.base);
       return doc.base.path;
     }
-    const { model, key } = await open(doc, task);
+    const { model, key, check } = await open(doc, task);
     const folder = path.join(scratch.models, key);
     const name = `model.${model.format}`;
     if (!existsSync(path.join(folder, name)))
@@ -240,6 +236,7 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
           task,
         );
         await staged.commit();
+        check();
         const finished = `${temporary}.done`;
         mkdirSync(scratch.models, { recursive: true });
         renameSync(temporary, finished);
@@ -256,31 +253,21 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
   }
 
   const store = openStore(scratch, options.build, () => new Date());
-  const tools = { kernels, readF32, readBytes, store, withScratchFolder };
+  /** Statistics of a file that was replaced while they were taken are of neither. */
+  const toolsFor = (check: () => void): WorkplaceTools => ({
+    kernels,
+    readF32,
+    readBytes,
+    store: {
+      load: (key) => store.load(key),
+      save(key, answer) {
+        check();
+        store.save(key, answer);
+      },
+    },
+    withScratchFolder,
+  });
   return { kernels, openFile, open, fileFor, withScratchFolder, readBytes, readF32, analysisPlace };
-}
-
-/** The most recently used values, at most `limit`. */
-class Recent<V> {
-  readonly #values = new Map<string, V>();
-  readonly #limit: number;
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-  get(key: string): V | undefined {
-    const value = this.#values.get(key);
-    if (value !== undefined) {
-      this.#values.delete(key);
-      this.#values.set(key, value);
-    }
-    return value;
-  }
-  set(key: string, value: V): V {
-    this.#values.set(key, value);
-    const oldest = this.#values.keys().next();
-    if (this.#values.size > this.#limit && oldest.done !== true) this.#values.delete(oldest.value);
-    return value;
-  }
 }
 
 /** The model with extra metadata, as it is written to disk. */

@@ -15,8 +15,7 @@ import type { Task } from "../shared/task.ts";
 import { hashInBackground, type BackgroundHash } from "./backgroundHash.ts";
 import type { EngineEnv } from "./env.ts";
 import { withMetadata } from "./environment.ts";
-import { baseKey } from "./changeCache.ts";
-import { codeOf, fingerprint } from "./files.ts";
+import { codeOf } from "./files.ts";
 import { stageCopy, stageModel, type Staged, type StageOptions } from "./save.ts";
 import { stageShards } from "./saveShards.ts";
 import type { LateText } from "./saveWrite.ts";
@@ -113,7 +112,7 @@ async function write(
   sourceSha256: Promise<string> | null,
   task: Task,
 ): Promise<Answer<Jobs, "save">> {
-  const { base, model, changes } = await env.open(doc, part(task, 0, 0.6));
+  const { base, model, changes, check } = await env.open(doc, part(task, 0, 0.6));
   const { maxShardBytes = null } = options;
   const unchanged =
     doc.recipe.length === 0 &&
@@ -151,12 +150,10 @@ async function write(
   try {
     const recipe = sourceSha256 === null ? null : recipeOf(await sourceSha256);
     const verified = await verifyStaged(staged, doc, unchanged || !options.verify, task);
-    if (samePath(doc.base.path, to)) {
-      // Others may have written while this was computed; what they wrote is not replaced unasked.
-      if (baseKey(fingerprint(doc.base.path)) !== baseKey(doc.base.fingerprint))
-        throw engineErrors.changedOnDisk(doc.base.path);
-      keptBase = keepBase(scratch, base, doc.base.path);
-    }
+    // Others may have written while this was computed: what they wrote is not replaced unasked, and
+    // what was read may be of both.
+    check();
+    if (samePath(doc.base.path, to)) keptBase = keepBase(scratch, base, doc.base.path);
     if (task.signal.aborted) throw new Cancelled();
     const text = recipe && options.recipeFile ? `${JSON.stringify(recipe, null, 2)}\n` : null;
     const written = await staged.commit(text);

@@ -13,6 +13,7 @@ import { serve, type Handlers, type Port } from "../shared/wire.ts";
 import { explain } from "./advise/explain.ts";
 import { optimize } from "./advise/optimize.ts";
 import { analyze } from "./analyze.ts";
+import { orChanged } from "./baseFile.ts";
 import { bench } from "./bench.ts";
 import { convert } from "./convert.ts";
 import { diffMeasures, diffTensors } from "./diff.ts";
@@ -127,7 +128,7 @@ function main(): void {
     ...queries,
     ...jobs,
   };
-  serve<EngineApi>(parentPort(), api, () => performance.now());
+  serve<EngineApi>(parentPort(), api, () => performance.now(), orChanged);
 }
 
 /** The version and the bytes of this bundle: they change with any code that results depend on. Takes 2 ms. */

@@ -13,7 +13,8 @@ interface Known {
 const known = new Map<string, Known>();
 const MAX_KNOWN = 64;
 
-const stateOf = (file: string): string => {
+/** Size, time and identity of a file, as text. */
+export const fileState = (file: string): string => {
   try {
     const { size, mtimeMs, ino } = statSync(file);
     return `${size} ${mtimeMs} ${ino}`;
@@ -24,7 +25,7 @@ const stateOf = (file: string): string => {
 
 /** The shards that an index names, relative to it; none for a file that is no index. */
 export function shardLocations(index: string): readonly string[] {
-  const state = stateOf(index);
+  const state = fileState(index);
   const found = known.get(index);
   if (found?.state === state) return found.locations;
   const locations = readLocations(index);
@@ -52,7 +53,7 @@ function readLocations(index: string): readonly string[] {
 /** Size, time and identity of each shard, as text. */
 export const shardStates = (index: string): readonly string[] =>
   shardLocations(index).map(
-    (location) => `${location} ${stateOf(path.join(path.dirname(index), location))}\n`,
+    (location) => `${location} ${fileState(path.join(path.dirname(index), location))}\n`,
   );
 
 /** More entries in a folder than this are not looked through. */

@@ -83,11 +83,13 @@ class Abort implements Signal {
 /**
  * Answers calls arriving at `port`.
  * @param now clock in ms for throttling progress; pure code has none of its own.
+ * @param reasonOf what is told of a call that failed, by its parameters and what was thrown
  */
 export function serve<A extends object, E = NoEvents>(
   port: Port,
   handlers: Handlers<A>,
   now: () => number,
+  reasonOf: (params: unknown, error: unknown) => unknown = (_, error) => error,
 ): Server<E> {
   const running = new Map<number, Abort>();
   port.onClose(() => {
@@ -113,7 +115,7 @@ export function serve<A extends object, E = NoEvents>(
         reply({
           kind: "fail",
           id,
-          failure: toFailure(abort.aborted ? new Cancelled() : error),
+          failure: toFailure(abort.aborted ? new Cancelled() : reasonOf(params, error)),
         }),
     );
   });
