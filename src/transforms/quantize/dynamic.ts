@@ -107,7 +107,8 @@ export default defineTransform({
         for (const { path, node } of weight.sites)
           skips.push({ name: nodeLabel(path, node), reason });
     }
-    for (const layer of recurrent.layers) units.push(recurrentUnit(scope, layer, rounding));
+    for (const layer of recurrent.layers)
+      units.push(recurrentUnit(scope, recurrent.layers, layer, rounding));
     return { units: inFileOrder(model, units), skipped: skips };
   },
 
@@ -232,16 +233,18 @@ const scaledBiases = (sites: readonly Site[]): number =>
 
 function recurrentUnit(
   scope: ScopeIndex,
+  all: readonly Recurrent[],
   layer: Recurrent,
   rounding: "calibrated" | "nearest",
 ): DynamicUnit {
   const [site] = layer.sites;
-  const users = layer.sites.length;
-  const gone = layer.weights.reduce(
-    (sum, { graph, name, tensor }) =>
-      sum + (scope.uses(graph.path, name).length <= users ? tensor.sizeBytes : 0),
-    0,
-  );
+  // A weight that several layers share goes with the last of them.
+  const gone = layer.weights.reduce((sum, { graph, name, tensor }) => {
+    const sharing = all.filter(({ weights }) => weights.some((w) => w.tensor === tensor));
+    const users = sharing.reduce((count, { sites }) => count + sites.length, 0);
+    const goes = sharing.at(-1) === layer && scope.uses(graph.path, name).length <= users;
+    return sum + (goes ? tensor.sizeBytes : 0);
+  }, 0);
   return {
     name: site ? nodeLabel(site.path, site.node) : "",
     graph: site?.path ?? [],
