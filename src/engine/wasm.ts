@@ -1,7 +1,7 @@
 /**
- * Binds the SIMD loops of `kernels/assembly` to the `Kernels` interface. Weights are streamed
- * through 2 MiB of one small memory: the tile stays in the processor's second cache, so copying it
- * in costs a fraction of the work, and the memory never grows.
+ * Binds the SIMD loops of `kernels/assembly` to the `Kernels` interface. Weights are read into their
+ * memory and blocks are written out of it, so nothing is copied in between; it grows to what the
+ * largest weight needs.
  */
 import wasm from "../../out/kernels.wasm";
 import { referenceKernels } from "../kernels/reference.ts";
@@ -22,13 +22,14 @@ interface Loops {
   ): void;
   quantizeColumns(
     source: number,
-    stride: number,
+    rows: number,
     columns: number,
-    kBlocks: number,
     block: number,
     bits: number,
     symmetric: boolean,
     refits: number,
+    strip: number,
+    pitch: number,
     codes: number,
     scales: number,
     zeros: number,
@@ -38,125 +39,177 @@ interface Loops {
 }
 
 const PAGE = 65536;
-/** Float32 values of one tile. */
-const TILE = 512 * 1024;
-/** The first page belongs to the module itself. */
-const SOURCE = PAGE;
-const CODES = SOURCE + TILE * 4;
-/** 8 bit is one code byte per value; a scale per 16 values is the most there can be. */
-const SCALES = CODES + TILE;
-const ZEROS = SCALES + TILE / 4;
-const MEMORY_PAGES = Math.ceil((ZEROS + TILE / 16) / PAGE);
-
+/** What 32 bits can address. */
+const MOST_BYTES = 2 ** 32;
 /** Columns are quantized sixteen at a time. */
 const COLUMNS = 16;
+const LARGEST_BLOCK = 256;
+/** Two-byte values that are widened at a time. */
+const TILE = 64 * 1024;
+
+/** The first page belongs to the module itself. */
+const STRIP = PAGE;
+const NARROW = STRIP + LARGEST_BLOCK * COLUMNS * 4;
+const WIDE = NARROW + TILE * 2;
+const SPACE = WIDE + TILE * 4;
 const ceilTo = (value: number, step: number): number => Math.ceil(value / step) * step;
 
+/** Where the current space's arrays begin. */
+interface Places {
+  readonly rows: number;
+  readonly codes: number;
+  readonly scales: number;
+  readonly zeros: number;
+  readonly end: number;
+}
+
+function placesOf(format: BlockFormat, n: number, kBlocks: number, values: number): Places {
+  // Columns after the last are quantized with it, from whatever follows, to where nobody looks.
+  const blocks = ceilTo(n, COLUMNS) * kBlocks;
+  const codes = SPACE + ceilTo((values + COLUMNS) * 4, 64);
+  const scales = codes + ceilTo((blocks * format.block * format.bits) / 8, 64);
+  const zeros = scales + ceilTo(blocks * 4, 64);
+  return { rows: SPACE, codes, scales, zeros, end: zeros + (format.symmetric ? 0 : blocks) };
+}
+
+/** A result in the loops' memory, until the next one takes its place. */
+class Blocks implements BlockOutput {
+  readonly n: number;
+  readonly kBlocks: number;
+  readonly places: Places;
+  #arrays: Pick<BlockOutput, "codes" | "scales" | "zeroPoints"> | null;
+
+  constructor(
+    format: BlockFormat,
+    n: number,
+    kBlocks: number,
+    places: Places,
+    memory: ArrayBuffer,
+  ) {
+    const count = n * kBlocks;
+    this.n = n;
+    this.kBlocks = kBlocks;
+    this.places = places;
+    this.#arrays = {
+      codes: new Uint8Array(memory, places.codes, (count * format.block * format.bits) / 8),
+      scales: new Float32Array(memory, places.scales, count),
+      zeroPoints: format.symmetric ? null : new Uint8Array(memory, places.zeros, count),
+    };
+  }
+  get codes(): Uint8Array {
+    return this.#now().codes;
+  }
+  get scales(): Float32Array {
+    return this.#now().scales;
+  }
+  get zeroPoints(): Uint8Array | null {
+    return this.#now().zeroPoints;
+  }
+  end(): void {
+    this.#arrays = null;
+  }
+  #now(): Pick<BlockOutput, "codes" | "scales" | "zeroPoints"> {
+    if (!this.#arrays) throw new Error("blocks are read after others took their place");
+    return this.#arrays;
+  }
+}
+
 export function loadKernels(): Kernels {
-  const memory = new WebAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
+  const memory = new WebAssembly.Memory({
+    initial: Math.ceil(SPACE / PAGE),
+    maximum: MOST_BYTES / PAGE,
+  });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
     env: { memory },
   });
   const loops = exports as unknown as Loops;
-  const source = new Float32Array(memory.buffer, SOURCE, TILE);
-  const codes = new Uint8Array(memory.buffer, CODES, TILE);
-  const words = new Uint32Array(memory.buffer, CODES, TILE / 4);
-  const scales = new Float32Array(memory.buffer, SCALES, TILE / 16);
-  const zeros = new Uint8Array(memory.buffer, ZEROS, TILE / 16);
+  let current: Blocks | null = null;
 
-  /** Copies `blocks` consecutive results from the tile's start to output position `to`. */
-  const copyBlocks = (out: BlockOutput, codeBytes: number, to: number, blocks: number): void => {
-    out.codes.set(codes.subarray(0, blocks * codeBytes), to * codeBytes);
-    out.scales.set(scales.subarray(0, blocks), to);
-    out.zeroPoints?.set(zeros.subarray(0, blocks), to);
+  const blockSpace: Kernels["blockSpace"] = (format, n, k, values) => {
+    current?.end();
+    current = null;
+    const kBlocks = Math.ceil(k / format.block);
+    const places = placesOf(format, n, kBlocks, values);
+    // A weight of billions of values is too rare to deserve a loop of its own.
+    if (places.end > MOST_BYTES) return referenceKernels.blockSpace(format, n, k, values);
+    const missing = places.end - memory.buffer.byteLength;
+    if (missing > 0) memory.grow(Math.ceil(missing / PAGE));
+    current = new Blocks(format, n, kBlocks, places, memory.buffer);
+    return { rows: new Float32Array(memory.buffer, places.rows, values), out: current };
+  };
+
+  /** The address of values, which are copied to the loops' memory where they are not in it. */
+  const addressOf = (w: Float32Array, { rows, codes }: Places): number => {
+    if (w.buffer === memory.buffer) return w.byteOffset;
+    new Float32Array(memory.buffer, rows, (codes - rows) / 4 - COLUMNS).set(w);
+    return rows;
   };
 
   const quantizeBlocksKN: Kernels["quantizeBlocksKN"] = (w, rows, k0, format, out) => {
-    const { bits, block, symmetric, refits } = format;
-    const codeBytes = (block * bits) / 8;
-    const blocks = Math.ceil(rows / block);
-    const outWords = new Uint32Array(out.codes.buffer, out.codes.byteOffset, out.codes.length / 4);
-    // One row is padded by a cache line: with a power-of-two pitch all rows of a block would
-    // compete for the same few cache lines.
-    const widest = Math.floor(TILE / block / COLUMNS) * COLUMNS - COLUMNS;
-    const width = Math.min(ceilTo(out.n, COLUMNS), widest);
-    const stride = width + COLUMNS;
-    const tileBlocks = Math.max(1, Math.floor(TILE / (stride * block)));
-    for (let first = 0; first < blocks; first += tileBlocks) {
-      const count = Math.min(tileBlocks, blocks - first);
-      const tileRows = Math.min(count * block, rows - first * block);
-      for (let column = 0; column < out.n; column += width) {
-        const columns = Math.min(width, out.n - column);
-        for (let row = 0; row < tileRows; row++) {
-          const start = (first * block + row) * out.n + column;
-          source.set(w.subarray(start, start + columns), row * stride);
-        }
-        source.fill(0, tileRows * stride, count * block * stride);
-        const padded = ceilTo(columns, COLUMNS);
-        loops.quantizeColumns(
-          SOURCE,
-          stride,
-          padded,
-          count,
-          block,
-          bits,
-          symmetric,
-          refits,
-          CODES,
-          SCALES,
-          ZEROS,
-        );
-        const kBlock = k0 / block + first;
-        const to = column * out.kBlocks + kBlock;
-        // Elements in loops: a column's pieces are so short that `subarray` and `set` would take
-        // longer than the quantization (396 against 121 ms per 64M values).
-        scatter(words, codeBytes / 4, count, columns, outWords, to, out.kBlocks);
-        scatter(scales, 1, count, columns, out.scales, to, out.kBlocks);
-        if (out.zeroPoints) scatter(zeros, 1, count, columns, out.zeroPoints, to, out.kBlocks);
-        if (tileRows < count * block)
-          for (let c = 0; c < columns; c++) {
-            const end = (to + c * out.kBlocks + count) * codeBytes;
-            clearCodes(out.codes, end, count * block - tileRows, bits);
-          }
-      }
+    if (out !== current) {
+      referenceKernels.quantizeBlocksKN(w, rows, k0, format, out);
+      return;
     }
+    const { bits, block, symmetric, refits } = format;
+    const { places, n, kBlocks } = current;
+    const codeBytes = (block * bits) / 8;
+    const first = k0 / block;
+    loops.quantizeColumns(
+      addressOf(w, places),
+      rows,
+      n,
+      block,
+      bits,
+      symmetric,
+      refits,
+      STRIP,
+      kBlocks,
+      places.codes + first * codeBytes,
+      places.scales + first * 4,
+      places.zeros + first,
+    );
+    const count = Math.ceil(rows / block);
+    if (count * block > rows)
+      for (let column = 0; column < n; column++) {
+        const end = (column * kBlocks + first + count) * codeBytes;
+        clearCodes(out.codes, end, count * block - rows, bits);
+      }
   };
 
   const quantizeBlocksNK: Kernels["quantizeBlocksNK"] = (w, rows, n0, k, format, out) => {
-    const { bits, block, symmetric, refits } = format;
-    const codeBytes = (block * bits) / 8;
-    const padded = out.kBlocks * block;
-    const tileBlocks = Math.floor(TILE / block);
-    const quantize = (blocks: number, to: number): void => {
-      loops.quantizeRows(SOURCE, blocks, block, bits, symmetric, refits, CODES, SCALES, ZEROS);
-      copyBlocks(out, codeBytes, to, blocks);
-    };
-    if (padded === k) {
-      const total = rows * out.kBlocks;
-      for (let first = 0; first < total; first += tileBlocks) {
-        const blocks = Math.min(tileBlocks, total - first);
-        source.set(w.subarray(first * block, (first + blocks) * block));
-        quantize(blocks, n0 * out.kBlocks + first);
-      }
-      return;
-    }
-    const tileRows = Math.floor(tileBlocks / out.kBlocks);
-    if (tileRows === 0) {
-      // One ragged row above half a million values: too rare to deserve a loop of its own.
+    if (out !== current) {
       referenceKernels.quantizeBlocksNK(w, rows, n0, k, format, out);
       return;
     }
-    for (let first = 0; first < rows; first += tileRows) {
-      const count = Math.min(tileRows, rows - first);
-      for (let row = 0; row < count; row++) {
-        const start = (first + row) * k;
-        source.set(w.subarray(start, start + k), row * padded);
-        source.fill(0, row * padded + k, (row + 1) * padded);
-      }
-      const to = (n0 + first) * out.kBlocks;
-      quantize(count * out.kBlocks, to);
-      for (let row = 1; row <= count; row++)
-        clearCodes(out.codes, (to + row * out.kBlocks) * codeBytes, padded - k, bits);
+    const { bits, block, symmetric, refits } = format;
+    const { places, kBlocks } = current;
+    const codeBytes = (block * bits) / 8;
+    const quantize = (source: number, blocks: number, to: number): void =>
+      loops.quantizeRows(
+        source,
+        blocks,
+        block,
+        bits,
+        symmetric,
+        refits,
+        places.codes + to * codeBytes,
+        places.scales + to * 4,
+        places.zeros + to,
+      );
+    const source = addressOf(w, places);
+    const whole = Math.floor(k / block);
+    if (whole === kBlocks) {
+      quantize(source, rows * kBlocks, n0 * kBlocks);
+      return;
+    }
+    const strip = new Float32Array(memory.buffer, STRIP, block);
+    for (let row = 0; row < rows; row++) {
+      const to = (n0 + row) * kBlocks;
+      if (whole > 0) quantize(source + row * k * 4, whole, to);
+      strip.fill(0);
+      strip.set(w.subarray(row * k + whole * block, (row + 1) * k));
+      quantize(STRIP, 1, to + whole);
+      clearCodes(out.codes, (to + kBlocks) * codeBytes, kBlocks * block - k, bits);
     }
   };
 
@@ -165,16 +218,13 @@ export function loadKernels(): Kernels {
     bytes: Uint8Array,
     count: number,
   ): Float32Array => {
-    // Codes fill the second half of the tile's bytes and widen into codes' and scales' place.
     const out = new Float32Array(count);
-    const step = TILE / 4;
-    const packed = new Uint8Array(memory.buffer, SOURCE, step * 2);
-    const target = SOURCE + step * 2;
-    const wide = new Float32Array(memory.buffer, target, step);
-    for (let first = 0; first < count; first += step) {
-      const length = Math.min(step, count - first);
+    const packed = new Uint8Array(memory.buffer, NARROW, TILE * 2);
+    const wide = new Float32Array(memory.buffer, WIDE, TILE);
+    for (let first = 0; first < count; first += TILE) {
+      const length = Math.min(TILE, count - first);
       packed.set(bytes.subarray(first * 2, (first + length) * 2));
-      loop(SOURCE, ceilTo(length, 8), target);
+      loop(NARROW, ceilTo(length, 8), WIDE);
       out.set(wide.subarray(0, length), first);
     }
     return out;
@@ -186,25 +236,7 @@ export function loadKernels(): Kernels {
     }
     return referenceKernels.toF32(type, bytes, count);
   };
-  return { ...referenceKernels, toF32, quantizeBlocksKN, quantizeBlocksNK };
-}
-
-/** From `[columns, count]` groups of `size` elements, densely, to every `pitch`-th group of `target` from `to`. */
-function scatter<T extends Uint8Array | Uint32Array | Float32Array>(
-  from: T,
-  size: number,
-  count: number,
-  columns: number,
-  target: T,
-  to: number,
-  pitch: number,
-): void {
-  const run = count * size;
-  for (let column = 0; column < columns; column++) {
-    const start = column * run;
-    const end = (to + column * pitch) * size;
-    for (let i = 0; i < run; i++) target[end + i] = from[start + i] ?? 0;
-  }
+  return { ...referenceKernels, blockSpace, toF32, quantizeBlocksKN, quantizeBlocksNK };
 }
 
 /** Sets the last `count` codes before byte `end` to 0: the padding of a ragged last block. */

@@ -8,6 +8,8 @@ declare module "*.wasm" {
 declare namespace WebAssembly {
   interface Memory {
     readonly buffer: ArrayBuffer;
+    /** By so many pages of 64 KiB; `buffer` is another one then, and the old one has length 0. */
+    grow(pages: number): number;
   }
   const Memory: new (descriptor: { initial: number; maximum: number }) => Memory;
   type Module = object;

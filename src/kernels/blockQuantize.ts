@@ -11,7 +11,7 @@
  * A refit replaces the scale by Σ d·x / Σ d² over the codes' distances d from the zero point, the
  * least-squares scale for these codes, and rounds anew; neither half of it can raise the error.
  */
-import type { BlockFormat, BlockOutput } from "../shared/kernels.ts";
+import type { BlockFormat, BlockOutput, BlockSpace } from "../shared/kernels.ts";
 
 const { fround } = Math;
 /** Adding and subtracting 1.5 × 2^23 rounds a float32 below 2^22 to the nearest even integer. */
@@ -102,6 +102,24 @@ function quantizeBlock(
     const byte = start + Math.floor(i / perByte);
     out.codes[byte] = (out.codes[byte] ?? 0) | (code << ((i % perByte) * bits));
   }
+}
+
+/** Twin of `Kernels.blockSpace`: new arrays, which stay. */
+export function blockSpace(
+  { block, bits, symmetric }: BlockFormat,
+  n: number,
+  k: number,
+  values: number,
+): BlockSpace {
+  const kBlocks = Math.ceil(k / block);
+  const out: BlockOutput = {
+    codes: new Uint8Array((n * kBlocks * block * bits) / 8),
+    scales: new Float32Array(n * kBlocks),
+    zeroPoints: symmetric ? null : new Uint8Array(n * kBlocks),
+    n,
+    kBlocks,
+  };
+  return { rows: new Float32Array(values), out };
 }
 
 /** Twin of `Kernels.quantizeBlocksKN`. */

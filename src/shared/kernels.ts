@@ -28,14 +28,26 @@ export interface BlockOutput {
   readonly kBlocks: number;
 }
 
+/** Room to quantize a matrix in. */
+export interface BlockSpace {
+  /** Values that are read to here need not be copied to be quantized; quantizing may overwrite them. */
+  readonly rows: Float32Array;
+  readonly out: BlockOutput;
+}
+
 export interface Kernels {
+  /**
+   * Room for `values` values at a time of a matrix of N rows (`[N, K]`, or N columns of `[K, N]`), and for
+   * all its blocks. What the call before gave is void: its arrays throw.
+   */
+  blockSpace(format: BlockFormat, n: number, k: number, values: number): BlockSpace;
   /** Packed little-endian values as float32; int64 and float64 are rounded. */
   toF32(type: Dtype, bytes: Uint8Array, count: number): Float32Array;
   /** float32 to packed values, rounded to nearest even; saturating for integer and float8 types. */
   fromF32(type: Dtype, values: Float32Array): Uint8Array;
   /**
    * Quantizes rows [k0, k0 + rows) of a `[K, N]` matrix (k0 a multiple of the block) into `out`.
-   * `w` holds those rows, row-major.
+   * `w` holds those rows, row-major, and no more than `out`'s room was asked for.
    */
   quantizeBlocksKN(
     w: Float32Array,

@@ -9,12 +9,12 @@ import { gaussian, uniform } from "../helpers/random.ts";
 const simd = loadKernels();
 const BITS = [2, 4, 8] as const;
 
-function blank(format: BlockFormat, n: number, k: number): BlockOutput {
-  const kBlocks = Math.ceil(k / format.block);
+/** A result that stays when the kernels work on. */
+function kept({ codes, scales, zeroPoints, n, kBlocks }: BlockOutput): BlockOutput {
   return {
-    codes: new Uint8Array((n * kBlocks * format.block * format.bits) / 8),
-    scales: new Float32Array(n * kBlocks),
-    zeroPoints: format.symmetric ? null : new Uint8Array(n * kBlocks),
+    codes: codes.slice(),
+    scales: scales.slice(),
+    zeroPoints: zeroPoints?.slice() ?? null,
     n,
     kBlocks,
   };
@@ -28,12 +28,16 @@ function quantizeKN(
   format: BlockFormat,
   step = k,
 ): BlockOutput {
-  const out = blank(format, n, k);
+  const { out, rows: room } = kernels.blockSpace(format, n, k, Math.min(k, step) * n);
   for (let k0 = 0; k0 < k; k0 += step) {
     const rows = Math.min(step, k - k0);
-    kernels.quantizeBlocksKN(w.subarray(k0 * n, (k0 + rows) * n), rows, k0, format, out);
+    const part = w.subarray(k0 * n, (k0 + rows) * n);
+    // In turn where the loops work, and elsewhere.
+    if (k0 % (2 * step) === 0) room.set(part);
+    const from = k0 % (2 * step) === 0 ? room.subarray(0, part.length) : part;
+    kernels.quantizeBlocksKN(from, rows, k0, format, out);
   }
-  return out;
+  return kept(out);
 }
 function quantizeNK(
   kernels: Kernels,
@@ -43,12 +47,12 @@ function quantizeNK(
   format: BlockFormat,
   step = n,
 ): BlockOutput {
-  const out = blank(format, n, k);
+  const { out } = kernels.blockSpace(format, n, k, Math.min(n, step) * k);
   for (let n0 = 0; n0 < n; n0 += step) {
     const rows = Math.min(step, n - n0);
     kernels.quantizeBlocksNK(w.subarray(n0 * k, (n0 + rows) * k), rows, n0, k, format, out);
   }
-  return out;
+  return kept(out);
 }
 function transpose(w: Float32Array, rows: number, columns: number): Float32Array {
   const out = new Float32Array(w.length);
@@ -120,7 +124,7 @@ for (const bits of BITS)
           }
     });
 
-test("matrices larger than one tile are cut into stripes without a seam", () => {
+test("large matrices grow the loops' memory", () => {
   const format = { bits: 4, block: 256, symmetric: false, refits: 1 } as const;
   const [n, k] = [2500, 700];
   const w = gaussian(n * k, 3);
@@ -129,18 +133,23 @@ test("matrices larger than one tile are cut into stripes without a seam", () => 
   assert.deepEqual(quantizeNK(simd, transpose(w, k, n), n, k, format), expected);
 });
 
-test("a value that is not finite makes its block's scale NaN and leaves the others alone", () => {
-  for (const kernels of [referenceKernels, simd])
+test("a value that is not finite makes its block's scale NaN, its codes rest, and the others are left alone", () => {
+  for (const bits of BITS)
     for (const bad of [NaN, Infinity, -Infinity])
       for (const symmetric of [false, true]) {
         const w = gaussian(16 * 64, 1);
         w[40 * 16 + 5] = bad;
-        const format = { bits: 4, block: 32, symmetric, refits: 2 } as const;
-        const { scales } = quantizeKN(kernels, w, 16, 64, format);
+        const format = { bits, block: 32, symmetric, refits: 2 } as const;
+        const expected = quantizeKN(referenceKernels, w, 16, 64, format);
         assert.deepEqual(
-          [...scales.keys()].filter((i) => Number.isNaN(scales[i]!)),
+          [...expected.scales.keys()].filter((i) => Number.isNaN(expected.scales[i]!)),
           [5 * 2 + 1],
         );
+        // As plain numbers: a NaN in a typed array equals nothing.
+        const plain = (out: BlockOutput): unknown => ({ ...out, scales: [...out.scales] });
+        assert.deepEqual(plain(quantizeKN(simd, w, 16, 64, format)), plain(expected));
+        const turned = transpose(w, 64, 16);
+        assert.deepEqual(plain(quantizeNK(simd, turned, 16, 64, format)), plain(expected));
       }
 });
 
@@ -167,6 +176,14 @@ test("error on a Gaussian is within 0.1 dB of the reference table", () => {
         `${bits} bit block ${block} symmetric ${symmetric}: ${got.toFixed(2)} dB, not ${expected}`,
       );
     }
+});
+
+test("a result cannot be read once another has taken its place", () => {
+  const format = { bits: 4, block: 32, symmetric: false, refits: 0 } as const;
+  const { out } = simd.blockSpace(format, 16, 32, 16 * 32);
+  assert.equal(out.scales.length, 16);
+  simd.blockSpace(format, 16, 32, 16 * 32);
+  assert.throws(() => out.scales, /others took their place/);
 });
 
 test("each refit lowers the error", () => {

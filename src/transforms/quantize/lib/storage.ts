@@ -76,6 +76,8 @@ export function variantParts(
   const encode = (scales: Float32Array): Uint8Array => {
     if (!kernels) return new Uint8Array();
     const { alpha } = variant;
+    if (alpha === 1 && scaleType.name === "float32")
+      return new Uint8Array(scales.buffer, scales.byteOffset, scales.byteLength);
     return kernels.fromF32(scaleType, alpha === 1 ? scales : scales.map((s) => s * alpha));
   };
   const parts = { matmulnbits: nbitsParts, dequantizelinear: dequantizeParts, gather: tableParts };
