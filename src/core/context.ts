@@ -38,6 +38,8 @@ export interface WorkContext {
   readonly kernels: Kernels;
   /** Matrix products in the runtime, for the factorizations of `kernels/linalg`. */
   readonly blas: Blas;
+  /** How many values of a tensor that is read piece by piece are in memory at once (`core/rows`). */
+  readonly pieceValues: number;
   /** All values as float32. @throws FormatError for string and complex types. */
   readF32(tensor: Tensor): Promise<Float32Array>;
   /**

@@ -50,8 +50,9 @@ export function beginTransaction(model: Model, sink: TensorSink): RecordingTrans
     uniqueName: (graph, base) => uniqueName(draft, graph, base),
     async putTensor(graph, spec, data) {
       // Small values stay in memory, as in a file that was read: shapes are inferred from them.
-      const small = data instanceof Uint8Array && data.length <= INLINE_BYTES;
-      const at = small ? data.slice() : await sink.write(data);
+      const expected = byteLength(spec.dtype, elementCount(spec.shape)) ?? 0;
+      const small = expected <= INLINE_BYTES;
+      const at = small ? await inMemory(data) : await sink.write(data);
       const sizeBytes = checkedSize(spec, at.length);
       record({
         kind: "putTensor",
@@ -116,6 +117,19 @@ export function beginTransaction(model: Model, sink: TensorSink): RecordingTrans
     },
   };
   return tx;
+}
+
+async function inMemory(data: TensorData): Promise<Uint8Array> {
+  if (data instanceof Uint8Array) return data.slice();
+  const pieces: Uint8Array[] = [];
+  for await (const piece of data) pieces.push(piece.slice());
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }
 
 function checkedSize(

@@ -42,13 +42,18 @@ export interface EnvironmentOptions {
   readonly build: string;
   /** Null in the ask child: it replays from the cache only. */
   readonly computing: Computing | null;
+  /** As in `WorkContext`; tests lower it, so that small tensors are in many pieces. */
+  readonly pieceValues?: number;
 }
+
+/** 4 MB of float32. */
+const PIECE_VALUES = 1024 * 1024;
 
 /** States of documents kept; they are structure only, so a few are cheap. */
 const STATES_KEPT = 8;
 
 export function createEnvironment(options: EnvironmentOptions): EngineEnv {
-  const { scratch, kernels } = options;
+  const { scratch, kernels, pieceValues = PIECE_VALUES } = options;
   const bases = openBases();
   const states = new Recent<{ model: Model; changes: readonly Change[] }>(STATES_KEPT);
 
@@ -256,6 +261,7 @@ export function createEnvironment(options: EnvironmentOptions): EngineEnv {
   /** Statistics of a file that was replaced while they were taken are of neither. */
   const toolsFor = (check: () => void): WorkplaceTools => ({
     kernels,
+    pieceValues,
     readF32,
     readBytes,
     store: {

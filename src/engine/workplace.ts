@@ -24,6 +24,7 @@ export interface WorkplaceScene {
 
 export interface WorkplaceTools {
   readonly kernels: Kernels;
+  readonly pieceValues: number;
   readonly readF32: (
     tensor: Tensor,
     from?: number,
@@ -73,6 +74,7 @@ export const openWorkplaces =
           );
         },
         kernels: tools.kernels,
+        pieceValues: tools.pieceValues,
         blas: computing.blas,
         readF32: (tensor) => Promise.resolve(tools.readF32(tensor)),
         readRowsF32: (tensor, from, to, buffer) =>

@@ -19,18 +19,18 @@ import { nodeLabel, type GraphPath, type Model } from "../../core/model.ts";
 import type { Unit } from "../../core/plan.ts";
 import type { WorkContext } from "../../core/context.ts";
 import { defineTransform, type Transaction } from "../../core/plugin.ts";
+import { isFinite } from "../../core/rows.ts";
 import { scopeOf, type ScopeIndex } from "../../core/scope.ts";
 import { dtype } from "../../shared/dtype.ts";
 import { choice } from "../../shared/params.ts";
 import { exactSize, type Skip } from "../../shared/report.ts";
 import { matrixSize } from "./lib/blocks.ts";
-import { quantizeChannels } from "./lib/channels.ts";
 import { int, standard } from "./lib/nodes.ts";
 import { findRecurrent, recurrentBytes, writeRecurrent, type Recurrent } from "./lib/recurrent.ts";
 import { recurrentMoments, type RecurrentMoments } from "./lib/recurrentMoments.ts";
 import { betaOf } from "./lib/storage.ts";
-import { isFinite } from "./lib/rows.ts";
-import { putCodes, putValues, readMatrix, tableBytes, writeTable } from "./lib/tables.ts";
+import { putRounded } from "./lib/rounded.ts";
+import { putValues, tableBytes, writeTable } from "./lib/tables.ts";
 import { sourceOf } from "../../core/weightSource.ts";
 import { findWeights, type Site, type Weight } from "./lib/weights.ts";
 
@@ -281,18 +281,11 @@ async function writeProduct(
 ): Promise<void> {
   const home = weight.graph.path;
   const { transposed } = sites[0] ?? { transposed: false };
-  const { shape, values } = await readMatrix(ctx, weight.tensor, transposed);
-  const [k = 1, n = 1] = shape;
   const format = { bits: 8, perChannel: true, reduceRange: false } as const;
-  const { codes, scales } = quantizeChannels(
-    values,
-    { outer: k, channels: n, inner: 1 },
-    format,
-    () => 0,
-  );
-  await ctx.checkpoint();
   const name = tx.uniqueName(home, `${weight.name}_q`);
-  await putCodes(tx, home, { name, shape }, codes);
+  const { tensor } = weight;
+  const stored = { tensor, transposed, axis: 1, factors: null } as const;
+  const scales = await putRounded(tx, ctx, home, name, stored, format, () => 0);
   const scaleNames = new Map<number, string>();
   for (const alpha of scaleSets(sites)) {
     const scaleName = tx.uniqueName(home, `${name}_s`);
@@ -301,7 +294,7 @@ async function writeProduct(
       tx,
       ctx,
       home,
-      { name: scaleName, type: "float32", shape: [n] },
+      { name: scaleName, type: "float32", shape: [scales.length] },
       scales.map((s) => s * alpha),
     );
   }

@@ -20,6 +20,7 @@ import type { WorkContext } from "../../core/context.ts";
 import { MAIN, nodeLabel, type Model } from "../../core/model.ts";
 import { planUpgrade, upgradeOpset } from "../../core/opset/upgrade.ts";
 import { defineTransform } from "../../core/plugin.ts";
+import { isFinite } from "../../core/rows.ts";
 import { scopeOf, type ScopeIndex } from "../../core/scope.ts";
 import { valueAt, type Histogram, type Need, type Range } from "../../core/statistics.ts";
 import { choice, flag, number, type ParamsOf } from "../../shared/params.ts";
@@ -40,7 +41,6 @@ import {
   type Grid,
   type ValueRange,
 } from "./lib/ranges.ts";
-import { isFinite } from "./lib/rows.ts";
 
 const params = {
   target: choice({

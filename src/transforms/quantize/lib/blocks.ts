@@ -32,7 +32,8 @@ export async function quantizeWeight(
   const { n, k } = matrixSize(tensor, transposed);
   const [rows = 0, columns = 0] = tensor.shape;
   // Whole blocks: K runs along the rows of an untransposed weight.
-  const step = Math.max(1, Math.floor(CHUNK_VALUES / columns / format.block)) * format.block;
+  const atOnce = Math.min(CHUNK_VALUES, ctx.pieceValues);
+  const step = Math.max(1, Math.floor(atOnce / columns / format.block)) * format.block;
   const values = Math.min(rows, step) * columns;
   const { rows: buffer, out } = ctx.kernels.blockSpace(format, n, k, values);
   for (let row = 0; row < rows; row += step) {

@@ -4,12 +4,13 @@ import { MAIN, mainGraph, nodeKey, type GraphNode } from "../../../core/model.ts
 import type { Transaction } from "../../../core/plugin.ts";
 import { scopeOf } from "../../../core/scope.ts";
 import type { NewNode } from "../../../core/step.ts";
-import { dtype, elementCount, type DtypeName } from "../../../shared/dtype.ts";
-import { quantizeChannels, type ChannelFormat, type ChannelShape } from "./channels.ts";
+import { dtype, type DtypeName } from "../../../shared/dtype.ts";
+import type { ChannelFormat } from "./channels.ts";
 import type { Layer, LayerWeight } from "./layer.ts";
 import { renewed, standard } from "./nodes.ts";
 import { codesOf, gridOf, type ActivationFormat, type Grid, type ValueRange } from "./ranges.ts";
-import { putValues, readMatrix, writeTable } from "./tables.ts";
+import { putRounded } from "./rounded.ts";
+import { putValues, writeTable } from "./tables.ts";
 import { floatAttr } from "../../../core/attributes.ts";
 
 export interface EmitFormat {
@@ -290,12 +291,10 @@ export class Emitter {
         : JSON.stringify([source.graph.path, source.name, transposed, axis]);
     const known = key === null ? undefined : this.#weights.get(key);
     if (known) return known;
-    const { shape, values } = await readMatrix(this.#ctx, source.tensor, transposed);
-    const layout = layoutOf(shape, axis, channels);
-    if (scale) scaleChannels(values, layout, scale);
-    const { codes, scales } = quantizeChannels(values, layout, format, leastScale);
     const name = this.#fresh(`${source.name}_q`);
-    await this.#put(name, format.bits === 4 ? "int4" : "int8", shape, Float32Array.from(codes));
+    const { tensor } = source;
+    const weight = { tensor, transposed, axis, factors: scale };
+    const scales = await putRounded(this.#tx, this.#ctx, MAIN, name, weight, format, leastScale);
     const scaleName = `${name}_s`;
     if (this.#fresh(scaleName) !== scaleName) throw new Error(`the name ${scaleName} is taken`);
     await this.#put(scaleName, "float32", format.perChannel ? [channels] : [], scales);
@@ -349,19 +348,3 @@ const widen = ({ lo, hi }: ValueRange, x: number): ValueRange => ({
   lo: Math.min(lo, x),
   hi: Math.max(hi, x),
 });
-
-function layoutOf(shape: readonly number[], axis: number, channels: number): ChannelShape {
-  const outer = elementCount(shape.slice(0, axis));
-  return { outer, channels, inner: elementCount(shape.slice(axis + 1)) };
-}
-
-function scaleChannels(
-  values: Float32Array,
-  { outer, channels, inner }: ChannelShape,
-  scale: Float64Array,
-): void {
-  let at = 0;
-  for (let o = 0; o < outer; o++)
-    for (let c = 0; c < channels; c++)
-      for (let i = 0; i < inner; i++, at++) values[at] = (values[at] ?? 0) * (scale[c] ?? 1);
-}

@@ -7,7 +7,7 @@ import { dtype } from "../../../shared/dtype.ts";
 import type { Skip } from "../../../shared/report.ts";
 import { gptq } from "../../../kernels/quantize/gptq.ts";
 import type { MatrixF64 } from "../../../shared/kernels.ts";
-import { quantizeChannels, type ChannelCodes } from "./channels.ts";
+import { channelScales, encodeChannels } from "./channels.ts";
 import { renewed } from "./nodes.ts";
 import type { RecurrentMoments } from "./recurrentMoments.ts";
 import { putValues, swapped } from "./tables.ts";
@@ -139,12 +139,18 @@ async function roundRows(
   values: Float32Array,
   rows: number,
   gram: MatrixF64 | null,
-): Promise<ChannelCodes> {
+): Promise<{ readonly codes: Int8Array; readonly scales: Float32Array }> {
   const inner = values.length / rows;
   const format = { bits: 8, perChannel: true, reduceRange: false } as const;
-  const nearest = quantizeChannels(values, { outer: 1, channels: rows, inner }, format, () => 0);
+  const all = { values, outer: 1, channels: rows, inner, first: 0 };
+  const scales = await channelScales(
+    () => [all],
+    rows,
+    format,
+    () => 0,
+  );
+  const nearest = { codes: encodeChannels(all, scales, format), scales };
   if (!gram) return nearest;
-  const { scales } = nearest;
   const grid = { low: -127, high: 127, block: inner, scales, zeroPoints: null };
   const weight = { rows, cols: inner, data: Float64Array.from(values) };
   const result = await gptq(ctx.blas, weight, gram, grid, {
