@@ -57,6 +57,9 @@ export const strings = {
     opsets: "Opsets",
     defaultDomain: "ai.onnx",
     nodes: "Nodes",
+    functions: "Functions",
+    functionsOf: (count: string, first: readonly string[], all: boolean): string =>
+      `${count}: ${first.join(", ")}${all ? "" : ", …"}`,
     nodesOf: (main: string, sub: string): string => `${main} (${sub} in subgraphs)`,
     noGraph: "none: this file holds weights only",
     tensors: "Tensors",
@@ -95,6 +98,7 @@ export const strings = {
         : `A valid model, with ${parts}.`;
     },
     inFunction: (name: string): string => `in function ${name}`,
+    inTraining: (graph: string): string => `in training ${graph}`,
   },
   graph: {
     label: (title: string, nodes: number): string =>

@@ -11,6 +11,7 @@ const PAGE_ROWS = 1000;
 /** Operators named in the summary line. */
 const MAX_OPS = 8;
 const MAX_METADATA_CHARS = 100;
+const MAX_FUNCTIONS = 8;
 
 export const inspect: Command = {
   name: "inspect",
@@ -80,6 +81,8 @@ function summaryLines(
               ["MACs", macsText(summary)],
             ] as const)
           : []),
+        ...functionLines(summary).map((line) => ["function", line] as const),
+        ...summary.training.map((steps) => ["training", trainingLine(steps)] as const),
         ...summary.inputs.map((value) => ["input", ioText(value)] as const),
         ...summary.outputs.map((value) => ["output", ioText(value)] as const),
         ...summary.metadata.map(
@@ -137,6 +140,25 @@ function moduleLines({ modules }: Summary, style: Style): readonly string[] {
   ]);
   const columns = [left("module"), right("tensors"), right("size")];
   return ["", "Modules", ...table(columns, rows, style)];
+}
+
+/** The first of the model's own functions, and how many more there are. */
+function functionLines({ functions }: Summary): readonly string[] {
+  const shown = functions.slice(0, MAX_FUNCTIONS).map(({ domain, name, overload, nodes }) => {
+    const full = `${domain}.${name}${overload === "" ? "" : `:${overload}`}`;
+    return `${tail(full)}  ${plural(nodes, "node")}`;
+  });
+  const more = functions.length - shown.length;
+  return more > 0 ? [...shown, `… and ${formatCount(more)} more (--json lists them)`] : shown;
+}
+
+function trainingLine({ initialization, algorithm }: Summary["training"][number]): string {
+  const { nodes } = algorithm;
+  const start =
+    initialization.nodes === 0 && initialization.sets === 0
+      ? "no initialization"
+      : `initialization of ${plural(initialization.nodes, "node")} sets ${plural(initialization.sets, "tensor")}`;
+  return `algorithm of ${plural(nodes, "node")} updates ${plural(algorithm.sets, "tensor")}; ${start}`;
 }
 
 const shortened = (text: string): string => {

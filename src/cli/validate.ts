@@ -54,6 +54,7 @@ async function validateOne(model: string, context: Context): Promise<Validated> 
       severity: "error",
       graph: "[]",
       inFunction: null,
+      inTraining: null,
       node: null,
       label: null,
       op: null,
@@ -102,9 +103,12 @@ function findingLines(finding: FindingView, style: Style): readonly string[] {
   ];
 }
 
-function placeText({ inFunction, label, op, value, graph }: FindingView): string {
+function placeText({ inFunction, inTraining, label, op, value, graph }: FindingView): string {
   const path = JSON.parse(graph) as readonly string[];
-  const inside = inFunction === null ? "" : ` in function ${inFunction}`;
+  const inside = [
+    inFunction === null ? "" : ` in function ${inFunction}`,
+    inTraining === null ? "" : ` in training ${inTraining}`,
+  ].join("");
   if (label !== null) return `${op ?? ""} "${label}"${inside}`.trim();
   if (value === null) return inside.trim();
   return `"${value}"${path.length === 0 ? "" : ` in ${path.join("/")}`}${inside}`;

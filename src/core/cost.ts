@@ -3,6 +3,7 @@
  * multiply matrices count, so elementwise work, normalization and pooling are 0. Quantized
  * operators count as their float namesakes.
  */
+import { functionsOf } from "./functions.ts";
 import type { Skip } from "../shared/report.ts";
 import {
   graphKey,
@@ -43,16 +44,17 @@ export function costOf(model: Model, bind: Binding = ONE): ModelCost {
   const shapes = inferShapes(model, { bind });
   const nodes: NodeCost[] = [];
   const unknown: Skip[] = [];
-  const functions = new Set(model.functions.map(({ domain, name }) => `${domain} ${name}`));
-  const macs = graphCost({ model, shapes, functions, nodes, unknown, open: new Set() }, MAIN);
+  const macs = graphCost(
+    { model, shapes, functionOf: functionsOf(model), nodes, unknown, open: new Set() },
+    MAIN,
+  );
   return { macs, nodes, unknown };
 }
 
 interface Count {
   readonly model: Model;
   readonly shapes: ShapeTable;
-  /** "domain name" of the model's own functions. */
-  readonly functions: ReadonlySet<string>;
+  readonly functionOf: ReturnType<typeof functionsOf>;
   readonly nodes: NodeCost[];
   readonly unknown: Skip[];
   /** Graphs being counted: a body that contains itself must not recurse. */
@@ -80,8 +82,7 @@ function nodeCost(count: Count, path: GraphPath, node: GraphNode): number | null
   };
   const { domain, op } = node;
   if (!KNOWN_DOMAINS.has(domain)) return fail(`${domain}.${op} is not an operator Lathe knows`);
-  if (count.functions.has(`${domain} ${op}`))
-    return fail(`${op} is a function of the model itself`);
+  if (count.functionOf(node)) return fail(`${op} is a function of the model itself`);
   const body = (attr: string): number | null => {
     const found = node.attrs[attr];
     return found?.kind === "graph" ? graphCost(count, found.path) : null;

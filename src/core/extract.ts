@@ -1,4 +1,5 @@
 /** The part of a main graph between given values: what is computed from some of them up to others. */
+import { functionsOf } from "./functions.ts";
 import { tensorBytes } from "./transaction.ts";
 import {
   graphKey,
@@ -159,12 +160,11 @@ function keptBytes(model: Model, { nodes, tensors }: Reached): number {
 
 /** Functions that neither the kept nodes nor the functions they call lead to. */
 function unusedFunctions(model: Model, nodes: ReadonlySet<GraphNode>): FunctionInfo[] {
-  const nameOf = (domain: string, name: string): string => `${domain}\n${name}`;
-  const byName = new Map(model.functions.map((f) => [nameOf(f.domain, f.name), f]));
+  const functionOf = functionsOf(model);
   const used = new Set<FunctionInfo>();
   const call = (graphs: ReadonlyMap<string, Graph>, list: Iterable<GraphNode>): void => {
     for (const node of list) {
-      const called = byName.get(nameOf(node.domain, node.op));
+      const called = functionOf(node);
       if (called && !used.has(called)) {
         used.add(called);
         for (const graph of called.graphs.values()) call(called.graphs, graph.nodes);

@@ -78,6 +78,8 @@ export interface GraphNode {
   readonly op: string;
   /** "" is ai.onnx. */
   readonly domain: string;
+  /** Which of the model's own functions of that name is called; absent where it has no overload. */
+  readonly overload?: string;
   /** "" marks an omitted optional input or output. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -105,6 +107,8 @@ export interface Graph {
 export interface FunctionInfo {
   readonly domain: string;
   readonly name: string;
+  /** Tells functions of one name apart (from IR 10 on); "" for the others. */
+  readonly overload: string;
   readonly nodes: number;
   /** Names of the attributes a call may set; those with a default are in `defaults`. */
   readonly attributes: readonly string[];

@@ -19,6 +19,7 @@ import {
   type Tensor,
   type Value,
 } from "./model.ts";
+import { functionName, functionsOf } from "./functions.ts";
 import { ruleFor } from "./shapes/registry.ts";
 import { elementsOf, infoOfType, UNKNOWN, value, type Info } from "./shapes/rule.ts";
 
@@ -81,7 +82,7 @@ type Infos = Map<string, Map<string, Info>>;
 interface Run {
   readonly graphs: Model["graphs"];
   readonly opsets: Model["opsets"];
-  readonly functions: ReadonlyMap<string, FunctionInfo>;
+  readonly functionOf: (node: GraphNode) => FunctionInfo | undefined;
   readonly infos: Infos;
   readonly options: InferOptions;
   readonly budget: Budget;
@@ -105,7 +106,7 @@ function infer(model: Model, options: InferOptions): ShapeTable {
   const run: Run = {
     graphs: model.graphs,
     opsets: model.opsets,
-    functions: functionsByName(model),
+    functionOf: functionsOf(model),
     infos,
     options,
     // Three turns settle an ordinary loop; 64 visits per node leave room for three such levels.
@@ -123,19 +124,6 @@ function infer(model: Model, options: InferOptions): ShapeTable {
     dtypeOf: (path, name) => find(path, name).dtype,
     elementsOf: (path, name) => find(path, name).data,
   };
-}
-
-/** Those that a node's operator tells apart; several of one name differ by overload, which is not followed. */
-function functionsByName(model: Model): Map<string, FunctionInfo> {
-  const found = new Map<string, FunctionInfo>();
-  const twice = new Set<string>();
-  for (const f of model.functions) {
-    const name = `${f.domain}.${f.name}`;
-    if (found.has(name)) twice.add(name);
-    found.set(name, f);
-  }
-  for (const name of twice) found.delete(name);
-  return found;
 }
 
 function lookUp(infos: Infos, path: GraphPath, name: string): Info {
@@ -249,7 +237,7 @@ const tensorInfo = (tensor: Tensor): Info =>
 
 function applyRule(run: Run, graph: Graph, found: GraphNode, depth: number): readonly Info[] {
   const node = run.call ? resolved(found, run.call.attrs) : found;
-  const body = run.functions.get(`${node.domain}.${node.op}`);
+  const body = run.functionOf(node);
   if (body) return callFunction(run, graph, node, body, depth);
   const rule = ruleFor(node.domain, node.op);
   if (!rule) return [];
@@ -323,7 +311,7 @@ function callFunction(
   depth: number,
 ): readonly Info[] {
   const call: Call = {
-    name: `${body.domain}.${body.name}`,
+    name: functionName(body),
     attrs: { ...body.defaults, ...node.attrs },
     depth: (run.call?.depth ?? 0) + 1,
   };

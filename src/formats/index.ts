@@ -11,7 +11,8 @@ import { readShards } from "./shardsRead.ts";
 import { refuseForeign } from "./sniff.ts";
 
 export type { ByteSource, Piece, SiblingFiles } from "./byteSource.ts";
-export { hiddenNames, messageFindings } from "./onnxCheck.ts";
+export { hiddenNames, messageFindings, trainingFindings } from "./onnxCheck.ts";
+export { trainingOf, trainingSizes } from "./onnxTraining.ts";
 export { statedChecksums, type StatedChecksum } from "./onnxChecksum.ts";
 export type { DataFile, EncodedFile, EncodeOptions, ExternalData } from "./encoding.ts";
 export { encodeIndex, planShards, type PlannedShard } from "./shardsWrite.ts";

@@ -1,8 +1,10 @@
 /** Findings that only the messages of a file show: what a Model has no place for. */
-import type { Finding, Report } from "../core/validate/index.ts";
+import type { Finding, Report, TrainingInfo } from "../core/validate/index.ts";
 import { atNode, inGraph, NOWHERE } from "../core/validate/finding.ts";
+import { functionName } from "../core/functions.ts";
 import { graphKey, type Graph, type GraphNode, type GraphPath, type Model } from "../core/model.ts";
 import { isSet, originOf } from "./onnxOrigin.ts";
+import { hiddenIn } from "./onnxTraining.ts";
 import type { AttributeProto, SparseTensorProto, TensorProto, ValueInfoProto } from "./onnx_pb.ts";
 
 /** Of a model as it was read; parts that were changed since are not looked at. */
@@ -32,22 +34,38 @@ export function messageFindings(model: Model): Finding[] {
       `The metadata key "${twice}" is there twice.`,
       "Remove one of them.",
     );
-  for (const graph of model.graphs.values()) checkGraph(model, graph, report);
+  for (const graph of model.graphs.values()) checkGraph(model, graph, null, report);
+  for (const f of model.functions) {
+    const name = functionName(f);
+    for (const graph of f.graphs.values()) checkGraph(model, graph, name, report);
+  }
   return findings;
 }
 
-/** Names of initializers that a Model does not show: sparse ones, and those of unknown types. */
-export function hiddenNames(model: Model, path: GraphPath): string[] {
-  const graph = model.graphs.get(graphKey(path));
-  const origin = graph ? originOf(graph, "onnx graph") : null;
-  if (!origin) return [];
-  const sparse = origin.message.sparseInitializer.flatMap(({ values }) => values ?? []);
-  return [...sparse, ...origin.unread].map(({ name }) => name);
+/** The same of the graphs of training. */
+export function trainingFindings(model: Model, training: readonly TrainingInfo[]): Finding[] {
+  const findings: Finding[] = [];
+  for (const { number, initialization, algorithm } of training)
+    for (const [part, { graphs }] of Object.entries({ initialization, algorithm })) {
+      const inTraining = `${part} ${number}`;
+      for (const graph of graphs.values())
+        checkGraph(model, graph, null, (severity, code, place, message, fix) =>
+          findings.push({ severity, code, place: { ...place, inTraining }, message, fix }),
+        );
+    }
+  return findings;
 }
 
-function checkGraph(model: Model, graph: Graph, report: Report): void {
+/** Names of initializers that a Model does not show, by graph. */
+export function hiddenNames(model: Model, path: GraphPath): string[] {
+  const graph = model.graphs.get(graphKey(path));
+  return graph ? hiddenIn(graph) : [];
+}
+
+function checkGraph(model: Model, graph: Graph, inFunction: string | null, report: Report): void {
   const origin = originOf(graph, "onnx graph");
-  const place = (name: string | null): ReturnType<typeof inGraph> => inGraph(graph, null, name);
+  const place = (name: string | null): ReturnType<typeof inGraph> =>
+    inGraph(graph, inFunction, name);
   if (origin) {
     const { message } = origin;
     if (message.name === "")
@@ -79,7 +97,7 @@ function checkGraph(model: Model, graph: Graph, report: Report): void {
     for (const tensor of message.initializer)
       checkTensor(tensor, place(tensor.name), `The initializer "${tensor.name}"`, report);
   }
-  for (const node of graph.nodes) checkNode(model, graph, node, report);
+  for (const node of graph.nodes) checkNode(model, graph, node, inFunction, report);
 }
 
 function checkValue(
@@ -156,8 +174,14 @@ function checkTensor(
     );
 }
 
-function checkNode(model: Model, graph: Graph, node: GraphNode, report: Report): void {
-  const place = atNode(graph.path, null, node);
+function checkNode(
+  model: Model,
+  graph: Graph,
+  node: GraphNode,
+  inFunction: string | null,
+  report: Report,
+): void {
+  const place = atNode(graph.path, inFunction, node);
   if (node.inputs.length === 0 && node.outputs.length === 0)
     report("error", "idle-node", place, "The node has neither inputs nor outputs.", "Remove it.");
   const origin = originOf(node, "onnx node");
@@ -222,7 +246,13 @@ function checkAttribute(
     say(`has values in ${filled.map(([field]) => field).join(" and ")}`, "Keep one of them.");
   const [first] = filled;
   if (attribute.refAttrName !== "") {
-    say(`refers to an attribute of a function, and the node is in none`, "Write its value.");
+    if (place.inFunction !== null) {
+      if (place.graph.length > 0 && first)
+        say(
+          `refers to "${attribute.refAttrName}" of the function and has a value of its own`,
+          "Keep one of them.",
+        );
+    } else say(`refers to an attribute of a function, and the node is in none`, "Write its value.");
     return;
   }
   if (attribute.type !== 0 && first && filled.length === 1 && first[1] !== attribute.type)

@@ -11,6 +11,7 @@ import type {
   ValueInfoProto,
 } from "./onnx_pb.ts";
 import type { Skeleton } from "./onnxSkeleton.ts";
+import type { TensorReader } from "./onnxTensor.ts";
 
 export interface ModelOrigin {
   readonly of: "onnx model";
@@ -20,6 +21,8 @@ export interface ModelOrigin {
   readonly functions: ReadonlyMap<FunctionInfo, FunctionProto>;
   /** Tensors with external data in places that a Model does not show. */
   readonly hidden: ReadonlyMap<TensorProto, Tensor>;
+  /** To read more of it. */
+  readonly reader: TensorReader;
 }
 export interface GraphOrigin {
   readonly of: "onnx graph";

@@ -28,7 +28,7 @@ import type {
   TensorProto,
 } from "./onnx_pb.ts";
 
-interface Reading {
+export interface Reading {
   readonly path: string;
   readonly tensors: TensorReader;
   readonly graphs: Map<string, Graph>;
@@ -65,6 +65,7 @@ export function readOnnx(source: ByteSource, siblings: SiblingFiles): Model {
     meta,
     functions,
     hidden,
+    reader: tensors,
   };
   return {
     format: "onnx",
@@ -133,6 +134,7 @@ function readFunction(outer: Reading, message: FunctionProto): FunctionInfo {
   return {
     domain: message.domain === "ai.onnx" ? "" : message.domain,
     name: message.name,
+    overload: message.overload,
     nodes: message.node.length,
     attributes: [...message.attribute, ...defaults.map(([name]) => name)],
     defaults: Object.fromEntries(defaults),
@@ -141,7 +143,8 @@ function readFunction(outer: Reading, message: FunctionProto): FunctionInfo {
   };
 }
 
-function readGraph(reading: Reading, path: GraphPath, message: GraphProto): void {
+/** Reads a graph and those inside it into `reading.graphs`. @throws FormatError */
+export function readGraph(reading: Reading, path: GraphPath, message: GraphProto): void {
   const { warnings } = reading;
   const where = path.length === 0 ? "" : ` in ${path.join("/")}`;
   // Reserves the place, so that outer graphs come before the graphs inside them.
@@ -255,6 +258,7 @@ function readNode(
     name: message.name,
     op: message.opType,
     domain: message.domain === "ai.onnx" ? "" : message.domain,
+    ...(message.overload === "" ? {} : { overload: message.overload }),
     inputs: message.input,
     outputs: message.output,
     attrs: known,

@@ -92,10 +92,11 @@ function diagnosticsOf({ findings }: Validation): vscode.Diagnostic[] {
 }
 
 /** Names of values are in the messages. */
-const placeOf = ({ op, label, inFunction }: FindingView): string => {
+const placeOf = ({ op, label, inFunction, inTraining }: FindingView): string => {
   const node = label === null ? "" : `${op ?? ""} "${label}"`;
   const inside = inFunction === null ? "" : vscode.l10n.t("in function {0}", inFunction);
-  const place = [node, inside].filter((part) => part !== "").join(" ");
+  const training = inTraining === null ? "" : vscode.l10n.t("in training {0}", inTraining);
+  const place = [node, inside, training].filter((part) => part !== "").join(" ");
   return place === "" ? "" : `${place}: `;
 };
 

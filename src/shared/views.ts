@@ -8,6 +8,10 @@ export interface IoView {
   readonly shape: readonly (number | string | null)[];
 }
 
+export interface TrainingPartView {
+  readonly nodes: number;
+  readonly sets: number;
+}
 export interface Summary {
   readonly format: "onnx" | "safetensors";
   readonly path: string;
@@ -28,6 +32,18 @@ export interface Summary {
   /** Elements of floating-point (and quantized-weight) initializers. */
   readonly parameters: number;
   readonly bytesByDtype: Readonly<Record<string, number>>;
+  /** The model's own functions; an overload is "" where it has none. */
+  readonly functions: readonly {
+    readonly domain: string;
+    readonly name: string;
+    readonly overload: string;
+    readonly nodes: number;
+  }[];
+  /** `training_info`: nodes of its graphs, and how many initializers each sets. */
+  readonly training: readonly {
+    readonly initialization: TrainingPartView;
+    readonly algorithm: TrainingPartView;
+  }[];
   readonly opCounts: readonly { readonly op: string; readonly count: number }[];
   readonly inputs: readonly IoView[];
   readonly outputs: readonly IoView[];
@@ -60,6 +76,8 @@ export interface FindingView {
   readonly graph: string;
   /** "domain.name" of the function whose body it is in. */
   readonly inFunction: string | null;
+  /** The graph of the training information it is in: "initialization 1", "algorithm 1". */
+  readonly inTraining: string | null;
   /** The node's key, what it is called by, and its operator. */
   readonly node: string | null;
   readonly label: string | null;

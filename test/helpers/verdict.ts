@@ -2,7 +2,12 @@
 import type { Model } from "../../src/core/model.ts";
 import { openModel } from "../../src/engine/files.ts";
 import { validateModel, type Finding } from "../../src/core/validate/index.ts";
-import { hiddenNames, messageFindings } from "../../src/formats/index.ts";
+import {
+  hiddenNames,
+  messageFindings,
+  trainingFindings,
+  trainingOf,
+} from "../../src/formats/index.ts";
 import { FormatError } from "../../src/shared/errors.ts";
 
 export interface Verdict {
@@ -19,9 +24,11 @@ export const verdictOf = (file: string): Verdict => verdictOn(() => openModel(fi
 export function verdictOn(open: () => Model): Verdict {
   try {
     const model = open();
+    const training = trainingOf(model);
     const findings = [
       ...messageFindings(model),
-      ...validateModel(model, (path) => hiddenNames(model, path)),
+      ...trainingFindings(model, training),
+      ...validateModel(model, (path) => hiddenNames(model, path), training),
     ];
     const has = (severity: Finding["severity"]): boolean =>
       findings.some((finding) => finding.severity === severity);

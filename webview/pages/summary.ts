@@ -17,6 +17,16 @@ import { strings } from "../strings.ts";
 import { base, facts } from "../styles.ts";
 
 const text = strings.summary;
+/** Names of a model's own functions that are shown. */
+const MAX_FUNCTIONS = 5;
+function functionsText({ functions }: Summary): string {
+  const first = functions
+    .slice(0, MAX_FUNCTIONS)
+    .map(({ domain, name, overload }) =>
+      [`${domain}.${name}`, overload].filter((part) => part !== "").join(":"),
+    );
+  return text.functionsOf(formatCount(functions.length), first, functions.length === first.length);
+}
 /** Sizes after each entry are asked for this many entries at most; each is one question. */
 const MAX_STEPS = 12;
 
@@ -203,9 +213,9 @@ class SummaryPage extends Page {
     </section>`;
   }
 
-  /** Nodes are shown in the graph; what is inside a function has no picture. */
-  #wayTo({ inFunction, graph, node }: FindingView): (() => void) | null {
-    if (inFunction !== null || node === null) return null;
+  /** Nodes are shown in the graph; what is inside a function or a graph of training has no picture. */
+  #wayTo({ inFunction, inTraining, graph, node }: FindingView): (() => void) | null {
+    if (inFunction !== null || inTraining !== null || node === null) return null;
     return () => this.goTo({ page: "graph", node: { graph, key: node } });
   }
 
@@ -233,6 +243,7 @@ class SummaryPage extends Page {
             )}`
           : row(text.nodes, text.noGraph)
       }
+      ${value.functions.length > 0 ? row(text.functions, functionsText(value)) : nothing}
       ${row(text.tensors, formatCount(value.tensors))}
       ${row(
         text.parameters,

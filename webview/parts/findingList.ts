@@ -61,6 +61,11 @@ function row(finding: FindingView, go: (() => void) | null): TemplateResult {
                   ? nothing
                   : html`<span class="quiet">${text.inFunction(finding.inFunction)}</span>`
               }
+              ${
+                finding.inTraining === null
+                  ? nothing
+                  : html`<span class="quiet">${text.inTraining(finding.inTraining)}</span>`
+              }
             </div>`
       }
       <div class="wrap">${message}</div>

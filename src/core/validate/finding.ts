@@ -18,8 +18,10 @@ export interface Finding {
 
 export interface Place {
   readonly graph: GraphPath;
-  /** "domain.name" of the function whose body this is in. */
+  /** "domain.name" of the function whose body this is in, with ":overload" where it has one. */
   readonly inFunction: string | null;
+  /** The graph of `training_info` that this is in: "algorithm 1". */
+  readonly inTraining: string | null;
   /** The key that a node is known by inside its graph, and the name it is called by. */
   readonly node: string | null;
   readonly label: string | null;
@@ -31,6 +33,7 @@ export interface Place {
 export const NOWHERE: Place = {
   graph: [],
   inFunction: null,
+  inTraining: null,
   node: null,
   label: null,
   op: null,
@@ -52,6 +55,7 @@ export const atNode = (
 ): Place => ({
   graph: path,
   inFunction,
+  inTraining: null,
   node: nodeKey(node),
   label: nodeLabel(path, node),
   op: node.op,

@@ -2,6 +2,7 @@
 import {
   graphKey,
   nodeLabel,
+  type FunctionInfo,
   type Graph,
   type GraphNode,
   type GraphPath,
@@ -14,16 +15,21 @@ import { atNode, inGraph, type Report } from "./finding.ts";
 /** Names compared with a missing one, to say which was meant; edit distances take time. */
 const MAX_NAMES = 2000;
 
-/** The graphs looked at: those of the model, or those of one function. */
-export interface Scope {
+/** What all graphs looked at have in common. */
+export interface Shared {
   readonly model: Model;
+  /** The model's own function that a node calls. */
+  readonly functionOf: (node: GraphNode) => FunctionInfo | undefined;
+  /** How often a missing name may still be compared with those there are. */
+  readonly guesses: { left: number };
+}
+
+/** The graphs looked at: those of the model, of one function, or one of training. */
+export interface Scope extends Shared {
   readonly graphs: Model["graphs"];
   readonly opsets: Model["opsets"];
   readonly inFunction: string | null;
-  /** The model's own functions, as "domain.name". */
-  readonly functions: ReadonlySet<string>;
-  /** How often a missing name may still be compared with those there are. */
-  readonly guesses: { left: number };
+  readonly isTraining?: boolean;
   /** Names of initializers that a Model does not show: sparse ones, and those of unknown types. */
   readonly hidden: (path: GraphPath) => readonly string[];
 }
@@ -55,7 +61,7 @@ export function checkGraph(scope: Scope, graph: Graph, outer: Outer | null, repo
       );
     own.add(name);
   }
-  const isMain = graph.path.length === 0 && inFunction === null;
+  const isMain = graph.path.length === 0 && inFunction === null && scope.isTraining !== true;
   for (const [name] of graph.tensors) {
     if (isMain && model.irVersion > 0 && model.irVersion < 4 && !graph.inputs.includes(name))
       report(
@@ -191,7 +197,7 @@ function checkOutputs(
         "Remove one of them.",
       );
     listed.add(name);
-    if (!own.has(name) && !(graph.path.length > 0 && hasName(outer, name)))
+    if (!own.has(name) && !hasName(outer, name))
       report(
         "error",
         "output-not-made",
@@ -200,7 +206,7 @@ function checkOutputs(
         "Remove it from the outputs, or give a node's output that name.",
       );
   }
-  if (inFunction !== null || model.format !== "onnx") return;
+  if (inFunction !== null || scope.isTraining === true || model.format !== "onnx") return;
   const used = usedIn(scope);
   for (const name of graph.tensors.keys())
     if (!used.has(name))

@@ -2,22 +2,19 @@
  * What the ONNX specification asks of a model, checked on structure alone: no weight is read.
  * Rules are those of the ONNX checker (onnx/checker.cc and the operator schemas), full check included.
  */
-import {
-  graphKey,
-  MAIN,
-  type FunctionInfo,
-  type Graph,
-  type GraphPath,
-  type Model,
-} from "../model.ts";
+import { functionName, functionsOf } from "../functions.ts";
+import { graphKey, MAIN, type GraphPath, type Model } from "../model.ts";
 import { inferShapes, type Contradiction, type ShapeTable } from "../shapeInference.ts";
 import { NOWHERE, type Finding, type Report } from "./finding.ts";
-import { checkGraph, type Scope } from "./graphs.ts";
+import { checkCalls, checkFunction } from "./functions.ts";
+import { checkGraph, type Outer, type Scope, type Shared } from "./graphs.ts";
 import { checkNode } from "./nodes.ts";
 import { irOfOpset, NEWEST_IR, newestOpset } from "./schemas.ts";
+import { checkTraining, type TrainingInfo } from "./training.ts";
 import { checkDeclarations, checkTypes, reportContradiction } from "./types.ts";
 
 export type { Finding, Place, Report } from "./finding.ts";
+export type { TrainingGraph, TrainingInfo } from "./training.ts";
 
 /** More than anyone reads; a damaged file must not fill memory with them. */
 const MAX_FINDINGS = 10_000;
@@ -26,10 +23,12 @@ const MAX_GUESSES = 50;
 /**
  * Nothing to check in a safetensors model: its reader refuses what is wrong.
  * @param hidden names of initializers that the model does not show, by graph
+ * @param training its `training_info`, which a Model does not show either
  */
 export function validateModel(
   model: Model,
   hidden: (path: GraphPath) => readonly string[],
+  training: readonly TrainingInfo[] = [],
 ): Finding[] {
   const findings = new Map<string, Finding>();
   const report: Report = (severity, code, place, message, fix) => {
@@ -42,25 +41,18 @@ export function validateModel(
   checkVersions(model, report);
   const contradictions: Contradiction[] = [];
   const table = inferShapes(model, { report: (found) => contradictions.push(found) });
-  const names = model.functions.map(nameOf);
-  const shared = { model, functions: new Set(names), guesses: { left: MAX_GUESSES } };
+  const shared: Shared = { model, functionOf: functionsOf(model), guesses: { left: MAX_GUESSES } };
   const { graphs, opsets } = model;
   checkScope({ ...shared, graphs, opsets, inFunction: null, hidden }, table, report);
-  const seen = new Set<string>();
+  checkCalls(model, shared.functionOf, report);
   for (const f of model.functions) {
-    if (seen.has(nameOf(f)))
-      report(
-        "warning",
-        "function-overload",
-        { ...NOWHERE, inFunction: nameOf(f) },
-        `There are several functions "${nameOf(f)}"; only their overloads tell them apart.`,
-        "Give each a name of its own.",
-      );
-    seen.add(nameOf(f));
     const scope = { ...shared, graphs: f.graphs, opsets: f.opsets, hidden: () => [] };
-    checkFunction({ ...scope, inFunction: nameOf(f) }, f, report);
+    checkFunction({ ...scope, inFunction: functionName(f) }, f, report, checkScope);
   }
-  const bodies = new Map(model.functions.map((f) => [nameOf(f), f.graphs]));
+  const updated = new Set<string>();
+  for (const info of training)
+    checkTraining(shared, info, hidden(MAIN), updated, report, checkScope);
+  const bodies = new Map(model.functions.map((f) => [functionName(f), f.graphs]));
   for (const found of contradictions) {
     const within = found.inFunction === null ? model.graphs : bodies.get(found.inFunction);
     const graph = within?.get(graphKey(found.path));
@@ -69,12 +61,18 @@ export function validateModel(
   return [...findings.values()];
 }
 
-const nameOf = (f: FunctionInfo): string => `${f.domain}.${f.name}`;
-
-/** @param table null inside a function, whose types depend on each call */
-function checkScope(scope: Scope, table: ShapeTable | null, report: Report): void {
+/**
+ * @param table null inside a function, whose types depend on each call
+ * @param outer names that a graph of training finds in the model's
+ */
+function checkScope(
+  scope: Scope,
+  table: ShapeTable | null,
+  report: Report,
+  outer: Outer | null = null,
+): void {
   const main = scope.graphs.get(graphKey(MAIN));
-  if (main) checkGraph(scope, main, null, report);
+  if (main) checkGraph(scope, main, outer, report);
   for (const graph of scope.graphs.values()) {
     const made = new Set([...graph.inputs, ...graph.tensors.keys()]);
     for (const node of graph.nodes) {
@@ -82,7 +80,7 @@ function checkScope(scope: Scope, table: ShapeTable | null, report: Report): voi
       const schema = checkNode(scope, graph, node, report);
       if (schema && table) checkTypes(table, graph, node, schema, scope.inFunction, report);
     }
-    if (scope.inFunction === null)
+    if (scope.inFunction === null && table)
       checkDeclarations(graph, (name) => made.has(name) || graph.outputs.includes(name), report);
   }
 }
@@ -136,56 +134,3 @@ function checkVersions(model: Model, report: Report): void {
       `Set ir_version to ${needed} or later.`,
     );
 }
-
-function checkFunction(scope: Scope, f: FunctionInfo, report: Report): void {
-  const { model } = scope;
-  const name = nameOf(f);
-  const place = { ...NOWHERE, inFunction: name };
-  const say = (message: string, fix: string): void =>
-    report("error", "function", place, message, fix);
-  if (f.name === "") say("A function has no name.", "Give it one.");
-  if (f.opsets.size === 0)
-    say(`The function "${name}" imports no operator set.`, "Add opset_import to it.");
-  for (const [domain, version] of f.opsets) {
-    const outer = model.opsets.get(domain);
-    if (outer !== undefined && outer !== version)
-      report(
-        "warning",
-        "function-opset",
-        place,
-        `The function "${name}" imports version ${version} of "${domain === "" ? "ai.onnx" : domain}", and the model ${outer}.`,
-        "Import the same version in both.",
-      );
-  }
-  for (const list of [body(f)?.inputs ?? [], f.attributes]) {
-    const once = new Set<string>();
-    const twice = list.find((one) => once.size === once.add(one).size);
-    if (twice !== undefined)
-      say(
-        `The function "${name}" has two parameters named "${twice}".`,
-        "Give each a name of its own.",
-      );
-  }
-  const attributes = new Set(f.attributes);
-  for (const graph of f.graphs.values())
-    for (const node of graph.nodes)
-      for (const attr of Object.values(node.attrs))
-        if (attr.kind === "opaque" && attr.refersTo !== undefined && !attributes.has(attr.refersTo))
-          say(
-            `${node.op} in the function "${name}" refers to its attribute "${attr.refersTo}", which it does not have.`,
-            "Declare the attribute of the function.",
-          );
-  checkScope(scope, null, report);
-  const graph = body(f);
-  const made = new Set([
-    ...(graph?.inputs ?? []),
-    ...(graph?.nodes.flatMap((n) => n.outputs) ?? []),
-  ]);
-  for (const output of graph?.outputs ?? [])
-    if (!made.has(output))
-      say(
-        `Nothing in the function "${name}" makes its output "${output}".`,
-        "Give a node's output that name.",
-      );
-}
-const body = (f: FunctionInfo): Graph | undefined => f.graphs.get(graphKey(MAIN));

@@ -88,7 +88,7 @@ export function checkNode(
     );
     return null;
   }
-  if (scope.functions.has(`${domain}.${op}`)) return null;
+  if (scope.functionOf(node)) return null;
   const newest = newestOpset(domain);
   // Nothing is known of operators of other domains.
   if (newest === null) return null;

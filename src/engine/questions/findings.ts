@@ -1,4 +1,5 @@
 /** What a person should know before changing a model: worked out from its structure alone. */
+import { functionsOf } from "../../core/functions.ts";
 import { nodeLabel, type Graph, type GraphNode, type Model } from "../../core/model.ts";
 import { inferShapes, type ShapeTable } from "../../core/shapeInference.ts";
 import { byteLength, elementCount } from "../../shared/dtype.ts";
@@ -28,9 +29,9 @@ export function findings(model: Model): string[] {
   const nodes = [...model.graphs.values()].flatMap((graph) =>
     graph.nodes.map((node) => ({ graph, node })),
   );
-  const functions = new Set(model.functions.map((f) => `${f.domain}.${f.name}`));
+  const functionOf = functionsOf(model);
   const custom = ({ node }: Placed): boolean =>
-    !RUNTIME_DOMAINS.has(node.domain) && !functions.has(`${node.domain}.${node.op}`);
+    !RUNTIME_DOMAINS.has(node.domain) && !functionOf(node);
   return [
     counted(
       nodes.filter(({ node }) => isQuantizedOp(node.op)),

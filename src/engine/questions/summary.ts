@@ -4,7 +4,7 @@ import { mainGraph, type Graph, type Model } from "../../core/model.ts";
 import { moduleTree, outline } from "../../core/moduleTree.ts";
 import { inferShapes } from "../../core/shapeInference.ts";
 import { tensorTable } from "../../core/tensorTable.ts";
-import { encodedSize } from "../../formats/index.ts";
+import { encodedSize, trainingSizes } from "../../formats/index.ts";
 import type { Doc } from "../../shared/doc.ts";
 import type { IoView, Params, Queries, Summary } from "../../shared/protocol.ts";
 import type { Task } from "../../shared/task.ts";
@@ -20,6 +20,7 @@ const MAX_LARGEST = 10;
 /** Lines of the outline of modules. */
 const MAX_MODULES = 14;
 const MAX_METADATA_CHARS = 4000;
+const MAX_NAME_CHARS = 500;
 const MAX_WARNINGS = 50;
 /** A text of any length may stand in a file as a warning's name or value. */
 const MAX_WARNING_CHARS = 1000;
@@ -49,6 +50,15 @@ export async function summary(
     tensors: tensorTable(model).entries.length,
     parameters: countParameters(model),
     bytesByDtype: bytesByDtype(model),
+    functions: fitting(
+      model.functions.map(({ domain, name, overload, nodes }) => ({
+        domain: clip(domain, MAX_NAME_CHARS),
+        name: clip(name, MAX_NAME_CHARS),
+        overload: clip(overload, MAX_NAME_CHARS),
+        nodes,
+      })),
+    ),
+    training: fitting(trainingSizes(model)),
     opCounts: opCounts(graphs),
     inputs: ioViews(
       model,

@@ -1,7 +1,7 @@
 /** A document against the ONNX specification: every finding with its place and what would be right. */
 import { graphKey } from "../../core/model.ts";
 import { validateModel, type Finding } from "../../core/validate/index.ts";
-import { hiddenNames, messageFindings } from "../../formats/index.ts";
+import { hiddenNames, messageFindings, trainingFindings, trainingOf } from "../../formats/index.ts";
 import type { FindingView, Params, Queries, Validation } from "../../shared/protocol.ts";
 import type { Task } from "../../shared/task.ts";
 import { checksumFindings } from "../checksums.ts";
@@ -18,9 +18,11 @@ export async function validate(
   task: Task,
 ): Promise<Validation> {
   const { model } = await env.open(doc, task);
+  const training = trainingOf(model);
   const found = [
     ...messageFindings(model),
-    ...validateModel(model, (path) => hiddenNames(model, path)),
+    ...trainingFindings(model, training),
+    ...validateModel(model, (path) => hiddenNames(model, path), training),
     ...(checksums ? await checksumFindings(model, task) : []),
   ];
   const count = (severity: FindingView["severity"]): number =>
@@ -39,6 +41,7 @@ const findingView = ({ code, severity, place, message, fix }: Finding): FindingV
   severity,
   graph: graphKey(place.graph),
   inFunction: place.inFunction,
+  inTraining: place.inTraining,
   node: place.node,
   label: place.label,
   op: place.op,

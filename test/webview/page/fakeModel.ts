@@ -159,6 +159,8 @@ export function summary(doc: Doc): Summary {
     bytesByDtype: changed
       ? { float32: rest + 8_192_000, uint8: after - rest - 8_192_000 }
       : { float32: TENSOR_BYTES - 65_536, int64: 1536, float16: 64_000 },
+    functions: [],
+    training: [],
     opCounts: [
       ["MatMul", 146],
       ["Add", 175],
