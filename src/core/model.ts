@@ -135,6 +135,12 @@ export interface Model {
   /** `metadata_props` or `__metadata__`. */
   readonly meta: ReadonlyMap<string, string>;
   readonly functions: readonly FunctionInfo[];
+  /** What parts that a Model does not show (training information) use of it; absent without such parts. */
+  readonly usedElsewhere?: {
+    /** Values and initializers of the main graph; some more names may be among them. */
+    readonly names: ReadonlySet<string>;
+    readonly domains: ReadonlySet<string>;
+  };
   readonly files: readonly ModelFile[];
   /** Findings of reading: unknown dtypes, duplicate names, ignored fields. */
   readonly warnings: readonly string[];

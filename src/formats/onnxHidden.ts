@@ -112,3 +112,25 @@ function* inSparse(sparse: SparseTensorProto): Generator<TensorProto> {
   if (sparse.indices) yield sparse.indices;
 }
 const isUnknown = ({ dataType }: TensorProto): boolean => !dtypeFromOnnx(dataType);
+
+/** What training uses of the model; nothing for one without. */
+export function usedByTraining(infos: readonly TrainingInfoProto[]): Model["usedElsewhere"] {
+  if (infos.length === 0) return undefined;
+  const names = new Set<string>();
+  const domains = new Set<string>();
+  const visit = (graph: GraphProto | undefined): void => {
+    for (const { name } of graph?.output ?? []) names.add(name);
+    for (const { domain, input, attribute } of graph?.node ?? []) {
+      domains.add(domain);
+      for (const name of input) names.add(name);
+      for (const { g, graphs } of attribute) for (const inner of [g, ...graphs]) visit(inner);
+    }
+  };
+  for (const { initialization, algorithm, initializationBinding, updateBinding } of infos) {
+    visit(initialization);
+    visit(algorithm);
+    for (const { key, value } of [...initializationBinding, ...updateBinding])
+      names.add(key).add(value);
+  }
+  return { names, domains };
+}

@@ -14,7 +14,7 @@ import type {
 import { formatErrors } from "../shared/errors.ts";
 import type { ByteSource, SiblingFiles } from "./byteSource.ts";
 import { readAttribute } from "./onnxAttribute.ts";
-import { readHidden } from "./onnxHidden.ts";
+import { readHidden, usedByTraining } from "./onnxHidden.ts";
 import type { GraphOrigin, ModelOrigin, NodeOrigin } from "./onnxOrigin.ts";
 import { readSkeleton } from "./onnxSkeleton.ts";
 import { readTensor, type TensorReader } from "./onnxTensor.ts";
@@ -56,6 +56,7 @@ export function readOnnx(source: ByteSource, siblings: SiblingFiles): Model {
   const functions = new Map<FunctionInfo, FunctionProto>(
     message.functions.map((f) => [readFunction(reading, f), f]),
   );
+  const usedElsewhere = usedByTraining(message.trainingInfo);
   const opsets = readOpsets(message.opsetImport, reading.warnings);
   const meta = readMeta(message.metadataProps, reading.warnings);
   const original: ModelOrigin = {
@@ -75,6 +76,7 @@ export function readOnnx(source: ByteSource, siblings: SiblingFiles): Model {
     opsets,
     meta,
     functions: [...functions.keys()],
+    ...(usedElsewhere ? { usedElsewhere } : {}),
     files: [{ path, sizeBytes: source.sizeBytes, role: "model" }, ...externalFiles.values()],
     warnings: reading.warnings,
     original,

@@ -12,7 +12,8 @@ import type {
   TrainingInfoProto,
   TrainingInfoProtoSchema,
 } from "../../src/formats/onnx_pb.ts";
-import { onnxBytes, readOnnx, type GraphInit, type ModelInit } from "../formats/make.ts";
+import { findDeclarations, findUnused } from "../../src/transforms/graph/lib/unused.ts";
+import { onnxBytes, readOnnx, type GraphInit } from "../formats/make.ts";
 import { verdictOn } from "../helpers/verdict.ts";
 
 type FunctionInit = Exclude<MessageInitShape<typeof FunctionProtoSchema>, FunctionProto>;
@@ -284,5 +285,42 @@ describe("training information", () => {
       findingsOf(info(), info({ initialization: { name: "i" }, initializationBinding: [] })),
       ['error training-binding algorithm 2: The initializer "w" is set twice.'],
     );
+  });
+
+  it("uses what it names: none of it is unused", () => {
+    const read = readOnnx(
+      onnxBytes({
+        irVersion: 10n,
+        opsetImport: [{ version: 17n }, { domain: "ai.onnx.preview.training", version: 1n }],
+        graph: {
+          name: "g",
+          input: [{ name: "x", type: tensorType(1) }],
+          initializer: ["m", "loose"].map((name) => ({
+            name,
+            dims: [1n],
+            dataType: 1,
+            floatData: [1],
+          })),
+          node: [node("Relu", ["x"], ["y"]), node("Exp", ["x"], ["e"]), node("Abs", ["x"], ["a"])],
+          output: [{ name: "y", type: tensorType(1) }],
+        },
+        trainingInfo: [
+          {
+            algorithm: {
+              name: "step",
+              node: [node("Momentum", ["e"], ["m1"], { domain: "ai.onnx.preview.training" })],
+              output: [{ name: "m1" }],
+            },
+            updateBinding: [{ key: "m", value: "m1" }],
+          },
+        ],
+      }),
+    );
+    const [unused, ...more] = findUnused(read);
+    assert.deepEqual(
+      [unused!.nodes.map(({ op }) => op), unused!.tensors.map(({ name }) => name), more.length],
+      [["Abs"], ["loose"], 0],
+    );
+    assert.deepEqual(findDeclarations(read).domains, []);
   });
 });

@@ -208,8 +208,9 @@ function checkOutputs(
   }
   if (inFunction !== null || scope.isTraining === true || model.format !== "onnx") return;
   const used = usedIn(scope);
+  const elsewhere = graph.path.length === 0 ? model.usedElsewhere?.names : undefined;
   for (const name of graph.tensors.keys())
-    if (!used.has(name))
+    if (!used.has(name) && elsewhere?.has(name) !== true)
       report(
         "warning",
         "unused-initializer",

@@ -32,6 +32,7 @@ export function findUnused(model: Model): readonly Unused[] {
     for (const name of graph.outputs) pending.push({ path: graph.path, name });
   };
   enter(main);
+  for (const name of model.usedElsewhere?.names ?? []) pending.push({ path: [], name });
   for (let at = pending.pop(); at; at = pending.pop()) {
     const definition = at.name === "" ? null : scope.define(at.path, at.name);
     if (definition?.kind === "tensor") liveTensors.add(definition.tensor);
@@ -68,7 +69,7 @@ export function findDeclarations(model: Model): Declarations {
   });
   // Bodies of functions are not read, so whatever is imported may be for them.
   if (model.functions.length > 0) return { values, domains: [] };
-  const used = new Set(["", "ai.onnx"]);
+  const used = new Set(["", "ai.onnx", ...(model.usedElsewhere?.domains ?? [])]);
   for (const graph of model.graphs.values()) for (const node of graph.nodes) used.add(node.domain);
   return { values, domains: [...model.opsets.keys()].filter((domain) => !used.has(domain)) };
 }
