@@ -224,7 +224,11 @@ class Editor extends LitElement {
       case "analysis":
         return html`<lathe-analysis .state=${state} .active=${active}></lathe-analysis>`;
       case "optimize":
-        return html`<lathe-optimize .state=${state} .active=${active}></lathe-optimize>`;
+        return html`<lathe-optimize
+          .state=${state}
+          .active=${active}
+          .goTarget=${this.#goTo}
+        ></lathe-optimize>`;
       case "diff":
         return html`<lathe-diff .state=${state} .active=${active}></lathe-diff>`;
     }

@@ -65,7 +65,9 @@ export const strings = {
     tensors: "Tensors",
     parameters: "Parameters",
     macs: "MACs",
-    macsNote: "one inference, symbolic dimensions as 1",
+    macsNote: (symbolic: boolean): string =>
+      symbolic ? "one inference, symbolic dimensions as 1" : "one inference",
+    macsUnknown: "not all shapes are known",
     warnings: "Warnings",
     recipe: "What was done",
     recipeEmpty: "Nothing yet: this is the file as it is on disk.",
@@ -103,7 +105,8 @@ export const strings = {
   graph: {
     label: (title: string, nodes: number): string =>
       `Graph of ${title}, ${plural(nodes, "node")}. Arrow keys move, Enter opens, slash searches.`,
-    noGraph: "A safetensors file holds tensors and no graph. See the Tensors page.",
+    noGraph: "A safetensors file holds tensors and no graph.",
+    toTensors: "Show tensors",
     empty: "This graph has no nodes.",
     search: "Search nodes",
     searchHint: "Name or operator",
@@ -247,7 +250,9 @@ export const strings = {
     reset: "Reset to defaults",
     run: "Run",
     running: "Running…",
-    nothingToDo: "Nothing to do: no unit is left.",
+    nothingToDo: "Nothing to do: no unit is chosen.",
+    refusedFor: (reason: string): string => `Nothing to do: ${reason}.`,
+    refusedAll: "Nothing to do; the reasons are below.",
     preview: "What it would do",
     planning: "Planning…",
     stale:
@@ -270,7 +275,7 @@ export const strings = {
     detail: "Change",
     unitBefore: "Before",
     unitAfter: "After",
-    refused: "Nothing in this model can be changed by this technique; the reasons are below.",
+    refused: "With these settings nothing in this model changes; the reasons are below.",
     result: "Done",
     resultLine: (before: string, after: string, verdict: string): string =>
       `${before} → ${after} of tensors, ${verdict}.`,
@@ -301,7 +306,7 @@ export const strings = {
     sizeNote: "File with its external data, as it would be saved.",
     graph: "Graph",
     graphSame: (nodes: number): string => `All ${plural(nodes, "node")} are the same.`,
-    matched: (nodes: number): string => `${plural(nodes, "node")} unchanged`,
+    unchanged: (nodes: number): string => `${plural(nodes, "node")} unchanged`,
     added: (nodes: number): string => `${plural(nodes, "node")} added`,
     removed: (nodes: number): string => `${plural(nodes, "node")} removed`,
     changed: (nodes: number): string => `${plural(nodes, "node")} changed`,

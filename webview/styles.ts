@@ -132,6 +132,16 @@ export const base = css`
     text-align: start;
     cursor: pointer;
   }
+  /* Below a list, to the rest of it. */
+  button.link.all {
+    display: block;
+    margin-top: 8px;
+  }
+  /* Amid a sentence: breaks with its words. */
+  button.link.inline {
+    display: inline;
+    white-space: normal;
+  }
   button.link:hover {
     text-decoration: underline;
   }

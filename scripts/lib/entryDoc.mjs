@@ -12,7 +12,7 @@ export const header = (titles) => [line(titles), line(titles.map(() => "---"))];
  */
 export function section(entry, { folder, facts, command, paramRange }) {
   const params = Object.entries(entry.params);
-  const warnings = entry.warnings ?? [];
+  const warnings = [...(entry.warnings ?? []), ...(entry.withoutData ? [entry.withoutData] : [])];
   return [
     `## ${entry.id}`,
     "",

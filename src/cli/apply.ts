@@ -23,6 +23,7 @@ interface Written {
   readonly results: readonly ApplyResult[];
   readonly saved: SaveResult;
   readonly target: TargetId | null;
+  readonly data: string | null;
 }
 interface Report {
   readonly path: string;
@@ -99,7 +100,7 @@ export const apply: Command = {
       partOf(context, 0, report === null ? 1 : BEFORE_REPORT),
     );
     const results = saved.applied;
-    const written = { model, sizeBefore, results, saved, target: wanted.target };
+    const written = { model, sizeBefore, results, saved, target: wanted.target, data };
     if (report === null) return outcome(written, null, context.catalog);
     // A base that was replaced is read from where its bytes are kept.
     const before = saved.keptBase === null ? opened : await context.client.open(saved.keptBase);
@@ -122,7 +123,7 @@ const saveOptions = (args: Arguments, target: TargetId | null): SaveOptions => {
 };
 
 function outcome(
-  { model, sizeBefore, results, saved, target }: Written,
+  { model, sizeBefore, results, saved, target, data }: Written,
   report: Report | null,
   catalog: readonly CatalogEntry[],
 ): Outcome {
@@ -148,7 +149,7 @@ function outcome(
     },
     text: (style) =>
       lines([
-        ...results.map((result) => resultLines(result, catalog, style)),
+        ...results.map((result) => resultLines(result, data, catalog, style)),
         pairs(
           [
             ["input", model],
@@ -175,11 +176,13 @@ const verifiedText = (saved: SaveResult, style: Style): string =>
 
 function resultLines(
   result: ApplyResult,
+  data: string | null,
   catalog: readonly CatalogEntry[],
   style: Style,
 ): readonly string[] {
   const { transform, params } = result.entry;
-  const { warnings } = findTechnique(transform, catalog);
+  const { warnings, withoutData } = findTechnique(transform, catalog);
+  const notes = data === null && withoutData !== undefined ? [...warnings, withoutData] : warnings;
   return [
     `${style.bold(transform)}  ${style.dim(paramsText(params))}`,
     result.units.length === 0
@@ -187,7 +190,7 @@ function resultLines(
       : `  ${plural(result.units.length, "unit")}; tensor data ${formatBytes(result.bytesBefore)} → ${formatBytes(result.bytesAfter)}`,
     ...unitTable(result.units, style),
     ...skipLines(result.skipped, style),
-    ...(result.units.length === 0 ? [] : warnings.map((text) => style.warn(`  note: ${text}`))),
+    ...(result.units.length === 0 ? [] : notes.map((text) => style.warn(`  note: ${text}`))),
     "",
   ];
 }

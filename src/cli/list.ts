@@ -73,7 +73,9 @@ function transformLines(catalog: readonly CatalogEntry[], style: Style): readonl
     `${style.bold(entry.id)}  ${entry.title}`,
     `  ${entry.summary}`,
     ...paramTable(entry.params, style),
-    ...entry.warnings.map((warning) => style.warn(`  note: ${warning}`)),
+    ...[...entry.warnings, ...(entry.withoutData === undefined ? [] : [entry.withoutData])].map(
+      (warning) => style.warn(`  note: ${warning}`),
+    ),
   ]);
 }
 

@@ -37,6 +37,8 @@ export interface Meta<S extends ParamSchema = ParamSchema> {
   readonly exact: boolean;
   /** What it does *not* give, e.g. "No speed-up on CPU". */
   readonly warnings: readonly string[];
+  /** Where data is optional: what is lost without any. Not said once there is data. */
+  readonly withoutData?: string;
   /** Row ids of the techniques table this covers. */
   readonly covers: readonly string[];
   /** Raised when results change for the same parameters; part of every cache key. */

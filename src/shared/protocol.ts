@@ -235,6 +235,8 @@ export interface CatalogEntry {
   readonly cost: "instant" | "seconds" | "minutes";
   readonly exact: boolean;
   readonly warnings: readonly string[];
+  /** What is lost when data is optional and none is chosen. */
+  readonly withoutData?: string;
   readonly covers: readonly string[];
   readonly version: number;
   readonly suffix: string;

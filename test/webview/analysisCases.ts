@@ -26,6 +26,13 @@ export const analysisCases: Cases = {
     await goTo(page, "Analysis");
     await lab.screenshot(page, "analysis-report");
     assert.deepEqual(await lab.axe(page), []);
+    // A technique that a finding names is one click away.
+    const finding = page.getByTestId("report").getByRole("listitem").nth(1);
+    await finding.getByRole("button", { name: "Weight-only quantization" }).click();
+    await page
+      .locator("lathe-optimize")
+      .getByRole("heading", { name: "Weight-only quantization" })
+      .waitFor();
   },
 
   "an analyzer that needs data says so, and runs side by side make a heat map": async (lab) => {

@@ -41,7 +41,7 @@ async function placeOf(page: Page, title: string): Promise<{ x: number; y: numbe
 const putReport = (page: Page, rows: readonly (readonly [string, number | null])[]) =>
   page.evaluate(`(() => {
     const rows = ${JSON.stringify(rows)}.map(([target, value]) => ({ target, values: [value] }));
-    const report = { analyzer: "sensitivity.test", metrics: [{ id: "KL", unit: "none", better: "lower" }], rows, series: [], skipped: [], data: null };
+    const report = { analyzer: "sensitivity.test", metrics: [{ id: "kl", title: "KL", unit: "none", better: "lower" }], rows, series: [], skipped: [], data: null };
     reportStore.put({ report, title: "Sensitivity", of: docKey(fakeHost.state().doc) });
     reportStore.choose({ title: "Sensitivity", metric: 0 });
   })()`);

@@ -29,6 +29,14 @@ export const optimizeCases: Cases = {
     await goTo(page, "Optimize");
     const nav = page.getByRole("navigation", { name: "Techniques" });
     assert.deepEqual(await nav.getByRole("button").allInnerTexts(), ["Weight-only quantization"]);
+    // Nothing can be run, so the advisor has nothing to judge by: a technique comes first.
+    await page.getByRole("heading", { name: "Weight-only quantization" }).waitFor();
+    await page.getByTestId("units").waitFor();
+    assert.equal(await page.getByTestId("advisor").count(), 0);
+    await page.getByTestId("no-advisor").getByText("holds weights only").waitFor();
+    await goTo(page, "Data");
+    await page.getByTestId("no-use").getByText("no data is needed").waitFor();
+    assert.equal(await page.getByTestId("dataset-form").count(), 0);
   },
 
   "the plan shows units, totals and skips by reason, and follows the form": async (lab) => {
@@ -145,6 +153,12 @@ export const optimizeCases: Cases = {
     await page.getByTestId("refused").waitFor();
     await page.getByTestId("skips").getByText("its branches read values").waitFor();
     await page.getByTestId("why-not").getByText("Nothing to do").waitFor();
+    // There is data now, so nothing is lost without any.
+    assert.equal(await page.getByText("Without data constants").count(), 0);
+    await page.evaluate("fakeHost.emit({ doc: { ...fakeHost.state().doc, data: undefined } })");
+    await page.getByText("Without data constants are not compared.").waitFor();
+    await page.locator(".note").getByRole("button", { name: "Weight-only quantization" }).click();
+    await page.getByRole("heading", { name: "Weight-only quantization" }).waitFor();
   },
 
   "a command of the host opens the page with its technique": async (lab) => {

@@ -17,6 +17,7 @@ import { ReportView, reportViewStyles } from "../parts/reportView.ts";
 import { seriesStyles } from "../parts/seriesChart.ts";
 import { skipListStyles } from "../parts/skipList.ts";
 import { techniqueAbout } from "../parts/techniqueAbout.ts";
+import { withTechniques } from "../parts/techniqueWords.ts";
 import { techniqueList, techniqueListStyles } from "../parts/techniqueList.ts";
 import { strings } from "../strings.ts";
 import { base } from "../styles.ts";
@@ -103,6 +104,8 @@ class AnalysisPage extends Page {
     });
   }
 
+  readonly #open = (technique: string): void => this.goTo({ page: "optimize", technique });
+
   /** Everything that needs no data and no patience. */
   #overview(): void {
     const quick = this.#offered.filter(
@@ -147,7 +150,7 @@ class AnalysisPage extends Page {
           html`<section class="card" data-testid="overview-report">
             <h3>${held.title}</h3>
             <ul>
-              ${held.report.findings.map((finding) => html`<li class="wrap">${finding}</li>`)}
+              ${held.report.findings.map((finding) => html`<li class="wrap">${withTechniques(finding, this.#open)}</li>`)}
             </ul>
             <vscode-button secondary @click=${() => this.#choose(held.report.analyzer)}
               >${text.details}</vscode-button
@@ -172,7 +175,7 @@ class AnalysisPage extends Page {
     const draft = this.#drafts[entry.id] ?? {};
     const { values, problems } = checkParams(entry.id, entry.params, draft);
     const runs = reportStore.reports.filter(({ report }) => report.analyzer === entry.id);
-    return html`${techniqueAbout({ ...entry, exact: false, warnings: [] })}
+    return html`${techniqueAbout({ ...entry, exact: false, warnings: [] }, this.#open)}
       ${
         Object.keys(entry.params).length === 0
           ? nothing
@@ -187,6 +190,7 @@ class AnalysisPage extends Page {
       ${this.#run.failure ? failureView(this.#run.failure, () => this.#run.retry()) : nothing}
       ${this.#view.render(runs, {
         select: (target) => void this.#select(target),
+        openTechnique: this.#open,
         showInGraph: (title, metric) => {
           reportStore.choose({ title, metric });
           this.goTo({ page: "graph" });

@@ -5,7 +5,7 @@ import { formatCount, formatNumber, formatShape, metricTitle } from "../../src/s
 import type { DataPreview, DataSample } from "../../src/shared/protocol.ts";
 import { DatasetForm, datasetFormStyles } from "../parts/datasetForm.ts";
 import { failureView } from "../parts/failureView.ts";
-import { docKey, Page } from "../parts/page.ts";
+import { docKey, Page, weightsOnly } from "../parts/page.ts";
 import { Question } from "../parts/question.ts";
 import { samplePicture } from "../parts/samplePicture.ts";
 import { strings } from "../strings.ts";
@@ -41,6 +41,11 @@ class DataPage extends Page {
 
   protected override render(): TemplateResult {
     const { data } = this.state.doc;
+    const inputs = this.#inputs.value ?? [];
+    if (weightsOnly(this.state) || (this.#inputs.value && inputs.length === 0))
+      return html`<p class="empty quiet" data-testid="no-use">
+        ${weightsOnly(this.state) ? text.noGraph : text.noInputs}
+      </p>`;
     return html`<div class="page">
       <section class="card" data-testid="data-choice">
         <h3>${text.title}</h3>
@@ -78,7 +83,7 @@ class DataPage extends Page {
       ${data === undefined ? nothing : this.#content()}
       <details class="form-details" ?open=${data === undefined}>
         <summary>${text.form}</summary>
-        ${this.#form.view(this.#inputs.value ?? [], {
+        ${this.#form.view(inputs, {
           pick: async (folder, title) =>
             (await this.host.client.call("pickDataFile", { folder, title }))?.path ?? null,
           write: async (json) =>

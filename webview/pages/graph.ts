@@ -1,4 +1,5 @@
 /** The graph of the model: folded into blocks, drawn on a canvas, coloured by a report. */
+import "@vscode-elements/elements/dist/vscode-button/index.js";
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import type { GraphLevel, GraphPart } from "../../src/shared/graphView.ts";
 import type { Selection } from "../../src/shared/protocol.ts";
@@ -15,7 +16,7 @@ import { Scene } from "../parts/graph/scene.ts";
 import "../parts/graph/search.ts";
 import type { GraphSearch, Hit } from "../parts/graph/search.ts";
 import { bodyButtons, crumbs, foldButtons, zoomButtons } from "../parts/graph/tools.ts";
-import { docKey, Page, type GoTo } from "../parts/page.ts";
+import { docKey, Page, weightsOnly, type GoTo } from "../parts/page.ts";
 import { Question } from "../parts/question.ts";
 import { reportStore } from "../parts/reportStore.ts";
 import { strings } from "../strings.ts";
@@ -265,9 +266,16 @@ class GraphPage extends Page {
     const { failure } = this.#picture;
     const scene = this.#shown;
     if (scene?.boxes.length === 0 && this.#level.graph === MAIN)
-      return html`<p class="empty quiet">
-        ${scene.info.nodes === 0 && this.state.doc.base.path.endsWith(".onnx") ? text.empty : text.noGraph}
-      </p>`;
+      return html`<div class="empty quiet">
+        <p>${weightsOnly(this.state) ? text.noGraph : text.empty}</p>
+        ${
+          weightsOnly(this.state)
+            ? html`<vscode-button secondary @click=${() => this.goTo({ page: "tensors" })}
+                >${text.toTensors}</vscode-button
+              >`
+            : nothing
+        }
+      </div>`;
     return html`
       ${this.#tools(scene)} ${legend(this.#colouring, docKey(this.state.doc))}
       ${

@@ -3,6 +3,7 @@ import "@vscode-elements/elements/dist/vscode-button/index.js";
 import { html, nothing, type PropertyValues, type TemplateResult } from "lit";
 import type { Entry, ParamValue, ParamValues } from "../../src/shared/doc.ts";
 import type { ApplyResult, CatalogEntry, HostState, PlanView } from "../../src/shared/protocol.ts";
+import { groupByReason } from "../../src/shared/format.ts";
 import { techniques } from "../catalog.ts";
 import { isRecord, isString } from "../host.ts";
 import { AdvisorView, advisorStyles } from "../parts/advisorView.ts";
@@ -10,7 +11,7 @@ import { debounce } from "../parts/debounce.ts";
 import { failureView } from "../parts/failureView.ts";
 import { jobBar, jobBarStyles } from "../parts/jobBar.ts";
 import { nameStyles } from "../parts/name.ts";
-import { docKey, Page } from "../parts/page.ts";
+import { docKey, Page, weightsOnly, type GoTo } from "../parts/page.ts";
 import { checkParams, paramForm, paramFormStyles } from "../parts/paramForm.ts";
 import { paretoStyles } from "../parts/paretoChart.ts";
 import { planStyles, planView } from "../parts/planView.ts";
@@ -35,6 +36,14 @@ interface Applied {
   seen: boolean;
 }
 
+/** One reason for all is said at the button; of several the list below tells. */
+function nothingToDo({ units, skipped }: PlanView): string {
+  if (units.length > 0) return text.nothingToDo;
+  const reasons = groupByReason(skipped);
+  const [only] = reasons;
+  return reasons.length === 1 && only ? text.refusedFor(only.reason) : text.refusedAll;
+}
+
 class OptimizePage extends Page {
   static override styles = [
     base,
@@ -50,6 +59,8 @@ class OptimizePage extends Page {
     techniqueListStyles,
     optimizeStyles,
   ];
+  static override properties = { ...Page.properties, goTarget: { attribute: false } };
+  declare goTarget: GoTo | null;
   protected override readonly key = "optimize";
   readonly #advisor = new AdvisorView(this);
   readonly #plan = new Question<PlanView>(this);
@@ -73,8 +84,7 @@ class OptimizePage extends Page {
   });
 
   get #offered(): readonly CatalogEntry[] {
-    // The title, not the base: after a save the base is a kept copy with a name of its own.
-    const format = /\.onnx$/i.test(this.state.title) ? "onnx" : "safetensors";
+    const format = weightsOnly(this.state) ? "safetensors" : "onnx";
     return techniques.filter((entry) => entry.formats.includes(format));
   }
 
@@ -116,6 +126,8 @@ class OptimizePage extends Page {
         this.#only = show.only ?? [];
       }
     }
+    const wanted = changed.has("goTarget") ? this.goTarget?.technique : undefined;
+    if (wanted !== undefined) this.#choose(wanted);
     const applied = this.#applied;
     if (applied && doc.recipe.length > applied.recipeBefore) applied.seen = true;
     if (applied?.seen === true && doc.recipe.length <= applied.recipeBefore) this.#applied = null;
@@ -148,7 +160,10 @@ class OptimizePage extends Page {
   }
 
   #current(): CatalogEntry | null {
-    return this.#offered.find((entry) => entry.id === this.#technique) ?? null;
+    const offered = this.#offered;
+    const chosen = offered.find((entry) => entry.id === this.#technique) ?? null;
+    // Where nothing can be run the advisor has nothing to judge by, so a technique comes first.
+    return chosen ?? (weightsOnly(this.state) ? (offered[0] ?? null) : null);
   }
 
   #start(entry: Entry, plan: PlanView): void {
@@ -170,20 +185,31 @@ class OptimizePage extends Page {
     const technique = this.#current();
     return html`<div class="layout">
       <div class="side">
-        <button
-          class="technique advisor"
-          data-testid="advisor"
-          aria-current=${technique === null ? "true" : "false"}
-          @click=${() => this.#choose(null)}
-        >
-          ${advisor.entry}
-        </button>
+        ${weightsOnly(this.state) ? nothing : this.#advisorEntry(technique === null)}
         ${techniqueList(this.#offered, technique?.id ?? null, (id) => this.#choose(id))}
+        ${
+          weightsOnly(this.state)
+            ? html`<p class="quiet no-advisor" data-testid="no-advisor">
+                <strong>${advisor.entry}</strong> ${advisor.noGraph}
+              </p>`
+            : nothing
+        }
       </div>
       <main class="main" tabindex="-1">
         ${technique ? this.#detail(technique) : this.#advice()}
       </main>
     </div>`;
+  }
+
+  #advisorEntry(current: boolean): TemplateResult {
+    return html`<button
+      class="technique advisor"
+      data-testid="advisor"
+      aria-current=${String(current)}
+      @click=${() => this.#choose(null)}
+    >
+      ${advisor.entry}
+    </button>`;
   }
 
   #advice(): TemplateResult {
@@ -199,7 +225,8 @@ class OptimizePage extends Page {
   #detail(technique: CatalogEntry): TemplateResult {
     const draft = this.#drafts[technique.id] ?? {};
     const { problems } = checkParams(technique.id, technique.params, draft);
-    return html`${techniqueAbout(technique)} ${this.#limits()}
+    return html`${techniqueAbout(this.#described(technique), (id) => this.#choose(id))}
+      ${this.#limits()}
       <section>
         <h3>${text.parameters}</h3>
         ${paramForm(technique.params, draft, problems, (key, value) =>
@@ -224,6 +251,13 @@ class OptimizePage extends Page {
       </section>`;
   }
 
+  /** What is lost without data is said only where there is none. */
+  #described(technique: CatalogEntry): CatalogEntry {
+    const { warnings, withoutData } = technique;
+    if (withoutData === undefined || this.state.doc.data !== undefined) return technique;
+    return { ...technique, warnings: [...warnings, withoutData] };
+  }
+
   /** Units are chosen far below; what is left out is said at the top too. */
   #limits(): TemplateResult | typeof nothing {
     const units = this.#plan.value?.units ?? [];
@@ -243,7 +277,7 @@ class OptimizePage extends Page {
     const running =
       job ?? (this.#run.loading ? { title: text.running, fraction: 0, message: "" } : null);
     const reason =
-      readOnly ?? (lacksData ? text.dataMissing : plan && !chosen ? text.nothingToDo : null);
+      readOnly ?? (lacksData ? text.dataMissing : plan && !chosen ? nothingToDo(plan) : null);
     const ready =
       reason === null && !wrong && !this.#plan.loading && plan !== null && entry !== null;
     return html`<div class="action">

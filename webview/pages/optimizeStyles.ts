@@ -18,6 +18,15 @@ export const optimizeStyles = css`
     border-inline-end: 1px solid var(--line);
     background: var(--vscode-sideBar-background, transparent);
   }
+  .no-advisor {
+    margin: 16px 12px 0;
+    border-top: 1px solid var(--line);
+    padding-top: 12px;
+  }
+  .no-advisor strong {
+    display: block;
+    font-weight: 600;
+  }
   .main {
     overflow-y: auto;
     padding: 16px 20px 32px;

@@ -122,13 +122,7 @@ export class AdvisorView {
       (this.#search.loading ? { title: text.running, fraction: 0, message: "" } : null);
     if (running) return html`<div class="action">${jobBar(running, actions.cancel)}</div>`;
     const lacksData = state.doc.data === undefined;
-    const reason =
-      state.readOnly ??
-      (/\.safetensors$/i.test(state.title)
-        ? text.noGraph
-        : lacksData
-          ? text.needsData
-          : (problems.all ?? null));
+    const reason = state.readOnly ?? (lacksData ? text.needsData : (problems.all ?? null));
     return html`<div class="action">
       <div class="row">
         <vscode-button

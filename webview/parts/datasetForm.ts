@@ -211,14 +211,18 @@ export class DatasetForm {
 
 export const datasetFormStyles = css`
   .dataset-form fieldset {
+    /* A fieldset is as wide as its longest word otherwise. */
+    min-width: 0;
     margin: 0 0 16px;
     border: 1px solid var(--line);
     border-radius: 4px;
     padding: 8px 12px 12px;
   }
   .dataset-form legend {
+    max-width: 100%;
     padding: 0 4px;
     font-weight: 600;
+    overflow-wrap: anywhere;
   }
   .dataset-form .fields {
     display: grid;

@@ -1,5 +1,6 @@
 /** What the four pages of the editor have in common. */
 import { LitElement } from "lit";
+import { kindOf } from "../../src/shared/modelPath.ts";
 import type { HostState, PageId, TensorRow } from "../../src/shared/protocol.ts";
 import { getHost, isNumber } from "../host.ts";
 import { debounce } from "./debounce.ts";
@@ -8,6 +9,8 @@ import { debounce } from "./debounce.ts";
 export interface GoTo {
   readonly page: PageId;
   readonly tensor?: TensorRow;
+  /** A technique to be set on the Optimize page. */
+  readonly technique?: string;
   /** A node to be shown in the graph. */
   readonly node?: { readonly graph: string; readonly key: string };
 }
@@ -50,6 +53,9 @@ export abstract class Page extends LitElement {
     this.scrollTop = top;
   }
 }
+
+/** Whether there is no graph to draw or run. By the title: after a save the base is a kept copy with a name of its own. */
+export const weightsOnly = ({ title }: HostState): boolean => kindOf(title) !== "onnx";
 
 /** Identifies what a question is about: the same document gives the same key. */
 export const docKey = (doc: HostState["doc"]): string => JSON.stringify(doc);

@@ -69,6 +69,10 @@ export function paramForm(
   </div>`;
 }
 
+/** As words: "insideBlocks" is "inside blocks". What is typed on the command line stays one word. */
+const optionWords = (option: string): string =>
+  option.replace(/(?<=[a-z])[A-Z]/g, (capital) => ` ${capital.toLowerCase()}`);
+
 function input(
   param: Param,
   value: ParamValue,
@@ -100,7 +104,7 @@ function input(
       ${options.map(
         (option) =>
           html`<vscode-option value=${option} ?selected=${option === String(value)}
-            >${option}</vscode-option
+            >${optionWords(option)}</vscode-option
           >`,
       )}
     </vscode-single-select>`;
@@ -115,7 +119,7 @@ function input(
       .value=${String(value)}
       @input=${read}
     ></vscode-textfield>
-    <span class="quiet">${range}</span>
+    ${range === "" ? nothing : html`<span class="quiet">${range}</span>`}
   </div>`;
 }
 

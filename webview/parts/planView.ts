@@ -98,14 +98,14 @@ function unitColumns(
     {
       id: "name",
       title: text.unit,
-      width: "minmax(96px, 5fr)",
+      width: "minmax(96px, 1fr)",
       cell: (unit) => nameView(unit.name),
     },
     { id: "op", title: text.op, width: "88px", from: 960, cell: (unit) => unit.op },
     {
       id: "detail",
       title: text.detail,
-      width: "minmax(120px, 4fr)",
+      width: "minmax(120px, 1.2fr)",
       from: 620,
       cell: (unit) => html`<span class="quiet" title=${unit.detail}>${unit.detail}</span>`,
     },

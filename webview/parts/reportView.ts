@@ -8,6 +8,7 @@ import { capital } from "./name.ts";
 import type { HeldReport } from "./reportStore.ts";
 import { reportTable, sortRows } from "./reportTable.ts";
 import { seriesChart } from "./seriesChart.ts";
+import { withTechniques } from "./techniqueWords.ts";
 import { skipList } from "./skipList.ts";
 import type { TableSort } from "./virtualTable.ts";
 import { strings } from "../strings.ts";
@@ -18,6 +19,7 @@ const FIRST_CHARTS = 4;
 
 export interface ReportActions {
   readonly select: (target: string) => void;
+  readonly openTechnique: (id: string) => void;
   readonly showInGraph: (title: string, metric: number) => void;
 }
 
@@ -74,7 +76,7 @@ export class ReportView {
         report.findings.length === 0
           ? html`<p class="quiet">${text.noFindings}</p>`
           : html`<ul class="findings">
-              ${report.findings.map((finding) => html`<li class="wrap">${finding}</li>`)}
+              ${report.findings.map((finding) => html`<li class="wrap">${withTechniques(finding, actions.openTechnique)}</li>`)}
             </ul>`
       }
       <p class="quiet">${report.data === null ? text.noData : text.measuredOn(report.data)}</p>

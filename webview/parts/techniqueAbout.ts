@@ -2,6 +2,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import type { CatalogEntry } from "../../src/shared/protocol.ts";
 import { strings } from "../strings.ts";
+import { withTechniques } from "./techniqueWords.ts";
 
 const text = strings.optimize;
 
@@ -11,6 +12,7 @@ export function techniqueAbout(
     CatalogEntry,
     "title" | "summary" | "cost" | "data" | "exact" | "warnings" | "papers"
   >,
+  open: (technique: string) => void,
 ): TemplateResult {
   return html`<header class="stack-tight">
     <h2>${entry.title}</h2>
@@ -26,7 +28,7 @@ export function techniqueAbout(
         : html`<div class="note warning">
             <strong>${text.notGiven}</strong>
             <ul>
-              ${entry.warnings.map((warning) => html`<li>${warning}</li>`)}
+              ${entry.warnings.map((warning) => html`<li>${withTechniques(warning, open)}</li>`)}
             </ul>
           </div>`
     }

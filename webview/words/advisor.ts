@@ -15,7 +15,7 @@ export const advisor = {
   unitPercent: "%",
   unitMb: "MB",
   needsData: "Optimizing needs data: it has nothing else to judge quality by.",
-  noGraph: "This file holds weights only: there is nothing to run, so quality cannot be measured.",
+  noGraph: "needs a graph to run: this file holds weights only, so quality cannot be measured.",
   noGoal: "Give a drop, a size, or both.",
   wrongDrop: "A number from 0 to 100.",
   wrongSize: "A number above 0.",

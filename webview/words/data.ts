@@ -6,6 +6,8 @@ export const data = {
   none: "No data is chosen for this model.",
   noneWhy:
     "Labelled data lets Lathe measure accuracy before and after; calibration data is what static quantization, pruning and activation-aware techniques look at. It stays on this machine.",
+  noGraph: "This file holds weights only: there is nothing to run, so no data is needed.",
+  noInputs: "This model has no inputs, so no data can be given to it.",
   choose: "Choose data…",
   change: "Choose other data…",
   forget: "Use no data",

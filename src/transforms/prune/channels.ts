@@ -122,8 +122,9 @@ export default defineTransform({
     exact: false,
     warnings: [
       "Channel counts that are no multiple of 8 may run slower than before in onnxruntime (a CIFAR-10 ResNet at 0.76 of the MACs: 1.11 of the time, with multiples of 8 0.79).",
-      "Without calibration data nothing is repaired and accuracy falls far: give it data, no labels are needed.",
     ],
+    withoutData:
+      "Without calibration data nothing is repaired and accuracy falls far: give it data, no labels are needed.",
     covers: [
       "structured-pruning",
       "structured-dependency",

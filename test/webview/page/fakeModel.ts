@@ -331,7 +331,7 @@ export function report(analyzer: string, bits: number): Report {
     analyzer,
     findings: [
       `${worst} is the most sensitive: KL ${bits === 8 ? "0.0012" : "0.31"} when it alone is quantized.`,
-      "Keep these 2 in float: predicted 91.1 %.",
+      "Keep these 2 in float: predicted 91.1 %. Next: quantize.weightOnly with bits=8.",
     ],
     metrics: [
       { id: "kl", title: "KL", unit: "nats", better: "lower" },
