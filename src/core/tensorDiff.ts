@@ -111,14 +111,21 @@ function replaced(
     form,
     factor,
     perChannel,
-    detail: `${tensorText(before)} → ${formText(form)}${perChannel ? ", a BatchNormalization folded in" : ""}`,
+    detail: `${changeText(tensorText(before), formText(form))}${perChannel ? ", a BatchNormalization folded in" : ""}`,
   };
+}
+
+/** "float32 [8, 4] → [16, 4]": what stays is said once. */
+function changeText(was: string, is: string): string {
+  if (was === is) return `${was}, other values`;
+  const [dtype = ""] = was.split("[");
+  return `${was} → ${is.startsWith(`${dtype}[`) ? is.slice(dtype.length) : is}`;
 }
 
 function changed(name: string, before: Tensor, after: Tensor): TensorChange {
   const [was, is] = [tensorText(before), tensorText(after)];
   const form: WeightForm = { kind: "plain", values: after, transposed: false, tensors: [] };
-  const detail = was === is ? `${was}, other values` : `${was} → ${is}`;
+  const detail = changeText(was, is);
   return { ...NO_SUCCESSOR, status: "changed", name, before, after: [after], form, detail };
 }
 

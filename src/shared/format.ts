@@ -74,18 +74,22 @@ export function formatRatio(ratio: number | null): string {
 export const ratioOf = (after: number, before: number): number | null =>
   before > 0 ? after / before : null;
 
-/** A share of one: 0.9134 → "91.3 %", 0 → "0 %"; small shares keep two significant digits. */
+/** A share of one: 0.9134 → "91.3 %", 0 → "0 %"; small shares keep two significant digits, nearly all is "> 99.9 %". */
 export function formatPercent(share: number | null, digits?: number): string {
   if (share === null || !Number.isFinite(share)) return "–";
   const percent = share * 100;
   if (digits !== undefined) return `${percent.toFixed(digits)} %`;
   if (percent === 0 || percent === 100) return `${percent} %`;
+  // Rounded to 100 it would deny the rest.
+  if (percent < 100 && percent.toFixed(1) === "100.0") return "> 99.9 %";
   return `${Math.abs(percent) < 0.1 ? significant(percent, 2) : percent.toFixed(1)} %`;
 }
 
-/** Milliseconds: "0.42 ms", "12.3 ms", "1.40 s", "2 min 5 s", "1 h 3 min". */
+/** Milliseconds: "12.3 µs", "0.42 ms", "12.3 ms", "1.40 s", "2 min 5 s", "1 h 3 min". */
 export function formatDuration(ms: number): string {
   if (!Number.isFinite(ms)) return "–";
+  // Two decimals of a millisecond would leave one digit or none.
+  if (ms > 0 && ms < 0.1) return `${(ms * 1000).toFixed(1)} µs`;
   if (ms < 10) return `${ms.toFixed(2)} ms`;
   if (ms < 100) return `${ms.toFixed(1)} ms`;
   if (ms < 999.5) return `${ms.toFixed(0)} ms`;
@@ -139,9 +143,11 @@ export function formatMetricValue(value: number | null, unit: MetricUnit): strin
     case "dB":
       return formatDb(value);
     case "ms":
-      return value < 0.01 ? `${(value * 1000).toFixed(1)} µs` : formatDuration(value);
+      return formatDuration(value);
+    case "share":
+      return formatPercent(value);
     case "count":
-      return Math.abs(value) >= 1e5 ? shortCount(value) : String(Math.round(value));
+      return Math.abs(value) >= 1e5 ? shortCount(value) : formatCount(value);
     default:
       return formatNumber(value);
   }

@@ -15,7 +15,9 @@ export const exactSize = (bytes: number): SizeRange => ({ min: bytes, max: bytes
 export const addSizes = (sizes: readonly SizeRange[]): SizeRange =>
   sizes.reduce((a, b) => ({ min: a.min + b.min, max: a.max + b.max }), { min: 0, max: 0 });
 
-export type MetricUnit = "bytes" | "ratio" | "dB" | "ms" | "count" | "nats" | "points" | "none";
+/** `share`: a part of one, shown in percent; `ratio`: a quotient that may be of any size. */
+export type MetricUnit =
+  "bytes" | "share" | "ratio" | "dB" | "ms" | "count" | "nats" | "points" | "none";
 
 export interface Metric {
   readonly id: string;

@@ -157,7 +157,7 @@ describe("SQNR of changed tensors", () => {
     ).tensors();
     assert.deepEqual(
       [rows[0]?.sqnrDb, rows[0]?.detail],
-      [null, "float32 [8, 4] → float32 [16, 4]; old and new values have different shapes"],
+      [null, "float32 [8, 4] → [16, 4]; old and new values have different shapes"],
     );
   });
   it("of weights without a graph", async (t) => {

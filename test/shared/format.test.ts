@@ -51,6 +51,7 @@ test("counts, ratios, shares", () => {
     [1, "100 %"],
     [0.9134, "91.3 %"],
     [0.00012345, "0.012 %"],
+    [0.9998, "> 99.9 %"],
     [null, "–"],
   ]);
   assert.equal(f.ratioOf(1, 0), null);
@@ -59,6 +60,7 @@ test("counts, ratios, shares", () => {
 
 test("durations", () => {
   table(f.formatDuration, [
+    [0.0123, "12.3 µs"],
     [0.4211, "0.42 ms"],
     [12.34, "12.3 ms"],
     [250, "250 ms"],

@@ -30,6 +30,10 @@ function functionsText({ functions }: Summary): string {
 /** Sizes after each entry are asked for this many entries at most; each is one question. */
 const MAX_STEPS = 12;
 
+/** Whether an input has a dimension that is no number. */
+const isSymbolic = ({ inputs }: Summary): boolean =>
+  inputs.some(({ shape }) => shape?.some((dim) => typeof dim !== "number"));
+
 class SummaryPage extends Page {
   static override styles = [
     base,
@@ -256,8 +260,9 @@ class SummaryPage extends Page {
           ? row(
               text.macs,
               value.macs === null
-                ? strings.unknown
-                : html`${formatCompact(value.macs)} <span class="quiet">(${text.macsNote})</span>`,
+                ? html`${strings.unknown} <span class="quiet">(${text.macsUnknown})</span>`
+                : html`${formatCompact(value.macs)}
+                    <span class="quiet">(${text.macsNote(isSymbolic(value))})</span>`,
             )
           : nothing
       }
@@ -321,7 +326,7 @@ class SummaryPage extends Page {
           )}
         </tbody>
       </table>
-      <button class="link" @click=${() => this.goTo({ page: "tensors" })}>
+      <button class="link all" @click=${() => this.goTo({ page: "tensors" })}>
         ${text.allTensors}
       </button>`;
   }

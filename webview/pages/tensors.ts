@@ -34,7 +34,7 @@ const COLUMNS: readonly Column<TensorRow>[] = [
   {
     id: "shape",
     title: text.shape,
-    width: "minmax(96px, 1fr)",
+    width: "minmax(136px, 1fr)",
     from: 480,
     cell: (row) => formatShape(row.shape),
   },

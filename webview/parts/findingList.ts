@@ -42,7 +42,9 @@ function row(finding: FindingView, go: (() => void) | null): TemplateResult {
   const { severity, message, fix, op, label, value } = finding;
   const name = label ?? value;
   return html`<li class="finding">
-    <span class="tag ${severity === "warning" ? "plain" : ""}">${text.severities[severity]}</span>
+    <span class="tag plain ${severity === "warning" ? "warns" : "wrong"}"
+      >${text.severities[severity]}</span
+    >
     <div class="what">
       ${
         name === null
@@ -94,6 +96,16 @@ export const findingStyles = css`
     align-self: start;
     min-width: 5.5em;
     text-align: center;
+  }
+  .finding .wrong {
+    border-color: var(--vscode-inputValidation-errorBorder, var(--line));
+    background: var(--vscode-inputValidation-errorBackground, transparent);
+    color: var(--vscode-inputValidation-errorForeground, var(--vscode-foreground));
+  }
+  .finding .warns {
+    border-color: var(--vscode-inputValidation-warningBorder, var(--line));
+    background: var(--vscode-inputValidation-warningBackground, transparent);
+    color: var(--vscode-inputValidation-warningForeground, var(--vscode-foreground));
   }
   .finding .place {
     text-align: start;

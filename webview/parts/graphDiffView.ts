@@ -20,7 +20,7 @@ export function graphDiffView(graph: GraphDiff): TemplateResult {
   if (added.length + removed.length + changed.length + groups.length === 0)
     return html`<p>${text.graphSame(matched)}</p>`;
   return html`<div class="graph-diff" data-testid="graph-diff">
-    <p class="quiet">${text.matched(matched)}</p>
+    <p class="quiet">${text.unchanged(matched - changed.length)}</p>
     ${groupTable(groups)} ${group("+", text.added(added.length), added)}
     ${group("−", text.removed(removed.length), removed)}
     ${group("~", text.changed(changed.length), changed)}

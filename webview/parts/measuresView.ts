@@ -212,8 +212,13 @@ export const measuresStyles = css`
     width: auto;
     min-width: min(100%, 320px);
   }
-  .paired {
+  dl.facts.paired {
+    align-items: baseline;
     margin-bottom: 8px;
+  }
+  dl.paired .num {
+    text-align: start;
+    white-space: normal;
   }
   .intervals {
     display: grid;

@@ -4,7 +4,15 @@ import { css, html, type TemplateResult } from "lit";
 /** Shorter names are shown whole. */
 const TAIL_LENGTH = 14;
 
-export function nameView(name: string): TemplateResult {
+/** Line breaks and other control characters as their pictures: a name stays on its line, and nothing of it is unseen. */
+export const pictured = (name: string): string =>
+  name.replace(/\p{Cc}/gu, (char) => {
+    const code = char.charCodeAt(0);
+    return String.fromCharCode(code < 0x20 ? 0x2400 + code : 0x2421);
+  });
+
+export function nameView(raw: string): TemplateResult {
+  const name = pictured(raw);
   if (name.length <= TAIL_LENGTH + 6)
     return html`<span class="name mono" title=${name}><span class="head">${name}</span></span>`;
   const cut = tailStart(name);
@@ -25,7 +33,9 @@ function tailStart(name: string): number {
 
 /** The whole name, with places to break a line after its separators. */
 export const breakableName = (name: string): readonly TemplateResult[] =>
-  name.split(/(?<=[./:_])/).map((piece) => html`${piece}<wbr />`);
+  pictured(name)
+    .split(/(?<=[./:_])/)
+    .map((piece) => html`${piece}<wbr />`);
 
 export const nameStyles = css`
   .name {
@@ -34,6 +44,8 @@ export const nameStyles = css`
     max-width: 100%;
     min-width: 0;
     vertical-align: bottom;
+    /* A name written from right to left does not turn what stands beside it. */
+    unicode-bidi: isolate;
     white-space: pre;
   }
   .name .head {

@@ -10,6 +10,7 @@ export function operatorBars(
   all: boolean,
   toggle: () => void,
 ): TemplateResult {
+  if (counts.length === 0) return html`<p class="quiet">${strings.none}</p>`;
   const highest = Math.max(1, ...counts.map(({ count }) => count));
   return html`<table class="ops" aria-label=${strings.summary.operators}>
       <tbody>
@@ -29,7 +30,7 @@ export function operatorBars(
     </table>
     ${
       counts.length > SHOWN
-        ? html`<button class="link" aria-expanded=${all ? "true" : "false"} @click=${toggle}>
+        ? html`<button class="link all" aria-expanded=${all ? "true" : "false"} @click=${toggle}>
             ${all ? strings.showFewer : strings.showAll(counts.length)}
           </button>`
         : nothing

@@ -19,7 +19,7 @@ import { inMs, inShare } from "./lib/words.ts";
 
 const metrics: readonly Metric[] = [
   { id: "timeMs", title: "time", unit: "ms", better: "lower" },
-  { id: "share", title: "share", unit: "ratio", better: "neither" },
+  { id: "share", title: "share", unit: "share", better: "neither" },
   { id: "parts", title: "runtime operators", unit: "count", better: "neither" },
 ];
 

@@ -31,7 +31,7 @@ import type { Metric, ReportRow, Skip } from "../../shared/report.ts";
 
 const metrics: readonly Metric[] = [
   { id: "channels", title: "channels", unit: "count", better: "neither" },
-  { id: "sparsity", title: "zero weights", unit: "ratio", better: "neither" },
+  { id: "sparsity", title: "zero weights", unit: "share", better: "neither" },
   { id: "zero", title: "zero filters", unit: "count", better: "lower" },
   { id: "similar", title: "similar filters", unit: "count", better: "lower" },
   { id: "dead", title: "dead", unit: "count", better: "lower" },

@@ -32,7 +32,7 @@ const metrics: readonly Metric[] = [
   { id: "rank95", title: "rank for 95 %", unit: "count", better: "lower" },
   { id: "rank99", title: "rank for 99 %", unit: "count", better: "lower" },
   { id: "breakEven", title: "break-even rank", unit: "count", better: "higher" },
-  { id: "kept", title: "kept by factors", unit: "ratio", better: "lower" },
+  { id: "kept", title: "kept by factors", unit: "share", better: "lower" },
 ];
 
 /** Eigenvalues of 2,048 take 4 s of one core, of 4,096 eight times that. */

@@ -24,7 +24,7 @@ const metrics = (metric: Drift["metric"]): readonly Metric[] => [
   { id: "sqnrDb", title: "SQNR", unit: "dB", better: "higher" },
   { id: "mse", title: "MSE", unit: "none", better: "lower" },
   { id: "cosine", title: "cosine", unit: "none", better: "higher" },
-  { id: "agreement", title: "agreement", unit: "ratio", better: "higher" },
+  { id: "agreement", title: "agreement", unit: "share", better: "higher" },
   ...(metric === null
     ? []
     : [

@@ -1,6 +1,7 @@
 /** A report's figures as colours of boxes. The figure is always written too: colour alone says nothing. */
 import {
   formatBytes,
+  formatCompact,
   formatDuration,
   formatNumber,
   formatPercent,
@@ -107,8 +108,10 @@ export function formatValue(metric: Metric, value: number): string {
       return formatBytes(value);
     case "ms":
       return formatDuration(value);
-    case "ratio":
+    case "share":
       return formatPercent(value);
+    case "count":
+      return formatCompact(value);
     case "dB":
       return `${formatNumber(value, 3)} dB`;
     default:

@@ -1,6 +1,7 @@
 /** A box in words: for its tooltip, and for who hears the graph instead of seeing it. */
 import { formatCount } from "../../../src/shared/format.ts";
 import type { GraphBox } from "../../../src/shared/graphView.ts";
+import { capital } from "../name.ts";
 import { strings } from "../../strings.ts";
 import { formatValue, type Colouring } from "./colours.ts";
 import type { Scene } from "./scene.ts";
@@ -22,7 +23,7 @@ export function describe(scene: Scene, index: number, colouring: Colouring | nul
     box.change === null ? "" : text.changed[box.change],
     box.changed > 0 ? text.changedInside(box.changed) : "",
     value !== undefined && colouring
-      ? `${colouring.metric.id} ${formatValue(colouring.metric, value)}`
+      ? `${colouring.metric.title} ${formatValue(colouring.metric, value)}`
       : "",
     text.connected(scene.producersOf(index).length, scene.consumersOf(index).length),
     box.bodies.length > 0 ? text.hasBodies(box.bodies.map(({ title }) => title).join(", ")) : "",
@@ -48,7 +49,8 @@ export function factsOf(scene: Scene, index: number, colouring: Colouring | null
   const facts: Fact[] = [
     { term: text.name, value: nameOf(box) },
     {
-      term: box.kind === "node" ? text.weight : text.contents,
+      // Of a node with subgraphs their names stand where a weight's shape stands otherwise.
+      term: box.kind === "node" && box.bodies.length === 0 ? text.weight : text.contents,
       value: box.detail,
     },
     { term: text.output, value: box.output },
@@ -63,7 +65,7 @@ export function factsOf(scene: Scene, index: number, colouring: Colouring | null
           : "",
     },
     {
-      term: colouring?.metric.id ?? "",
+      term: capital(colouring?.metric.title ?? ""),
       value: value !== undefined && colouring ? formatValue(colouring.metric, value) : "",
     },
   ];
