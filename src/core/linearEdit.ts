@@ -1,13 +1,14 @@
 /** Writes new numbers into a linear layer, in place where nothing else sees them. */
-import type { Kernels } from "../shared/kernels.ts";
+import type { WorkContext } from "./context.ts";
 import type { LinearLayer, StoredConstant } from "./linearLayer.ts";
 import type { GraphNode } from "./model.ts";
-import type { Transaction } from "./plugin.ts";
+import type { TensorData, Transaction } from "./plugin.ts";
+import { editedRows, type Rows } from "./rows.ts";
 import type { NewAttribute, NewNode } from "./step.ts";
 
 export interface LayerChange {
-  /** In the layout of the stored weight. */
-  readonly weight: Float32Array;
+  /** Changes rows of the stored weight in place; null leaves the weight as it is. */
+  readonly weight: ((piece: Rows) => void) | null;
   /** One value per output channel, Gemm's beta applied already; null leaves the bias as it is. */
   readonly bias: Float64Array | null;
   /** Other names for what the layer takes and gives. */
@@ -23,30 +24,33 @@ export interface LayerChange {
  */
 export async function writeLayer(
   tx: Transaction,
-  kernels: Kernels,
+  ctx: WorkContext,
   layer: LinearLayer,
   { weight, bias, input, output, remove = [] }: LayerChange,
 ): Promise<void> {
   const { path, node } = layer;
+  const { tensor } = layer.weight;
+  const { dtype } = tensor;
   const store = async (
     old: StoredConstant | null,
     base: string,
     shape: readonly number[],
-    values: Float32Array,
+    data: TensorData,
   ): Promise<string> => {
     const name = old?.own === true ? old.name : tx.uniqueName(path, old?.name ?? base);
-    const { dtype } = layer.weight.tensor;
-    await tx.putTensor(path, { name, dtype, shape }, kernels.fromF32(dtype, values));
+    await tx.putTensor(path, { name, dtype, shape }, data);
     return name;
   };
   const [x = ""] = node.inputs;
-  const weightName = await store(layer.weight, "weight", layer.weight.tensor.shape, weight);
+  const weightName = weight
+    ? await store(layer.weight, "weight", tensor.shape, editedRows(ctx, tensor, dtype, weight))
+    : layer.weight.name;
   const biasName = bias
     ? await store(
         layer.bias,
         `${layer.weight.name}_bias`,
         [layer.outChannels],
-        Float32Array.from(bias),
+        ctx.kernels.fromF32(dtype, Float32Array.from(bias)),
       )
     : (node.inputs[2] ?? "");
   const inputs = [input ?? x, weightName, ...(biasName === "" ? [] : [biasName])];

@@ -138,72 +138,71 @@ export function linearLayer(model: Model, path: GraphPath, node: GraphNode): Lin
   return layer;
 }
 
-/** Calls `visit` with each run of `inner` values of the weight: where it starts, and its channels. */
+/**
+ * Calls `visit` with each run of `inner` values of the weight: where in `values` it starts, and its
+ * channels. @param values whole rows of the weight as it is stored, from row `first` on
+ */
 export function forEachChannelPair(
   layer: LinearLayer,
+  values: Float32Array,
   visit: (start: number, input: number, output: number) => void,
+  first = 0,
 ): void {
   const { rows, columns, inner, groups, outFirst } = layer;
   const perGroup = rows / groups;
-  for (let row = 0; row < rows; row++) {
+  const count = values.length / (columns * inner);
+  for (let row = first; row < first + count; row++) {
     const base = Math.floor(row / perGroup) * columns;
     for (let column = 0; column < columns; column++) {
-      const start = (row * columns + column) * inner;
+      const start = ((row - first) * columns + column) * inner;
       if (outFirst) visit(start, base + column, row);
       else visit(start, row, base + column);
     }
   }
 }
 
-/** Multiplies the weight in place by a factor per channel of one side. */
+/** Multiplies rows of the weight in place by a factor per channel of one side. */
 export function scaleChannels(
   layer: LinearLayer,
   values: Float32Array,
   side: "input" | "output",
   factors: ArrayLike<number>,
+  first = 0,
 ): void {
   const { inner } = layer;
-  forEachChannelPair(layer, (start, input, output) => {
-    const factor = factors[side === "input" ? input : output] ?? 1;
-    for (let i = start; i < start + inner; i++) values[i] = (values[i] ?? 0) * factor;
-  });
+  forEachChannelPair(
+    layer,
+    values,
+    (start, input, output) => {
+      const factor = factors[side === "input" ? input : output] ?? 1;
+      for (let i = start; i < start + inner; i++) values[i] = (values[i] ?? 0) * factor;
+    },
+    first,
+  );
 }
 
-/** Largest absolute weight of each channel of one side. */
-export function channelRanges(
-  layer: LinearLayer,
-  values: Float32Array,
-  side: "input" | "output",
-): Float64Array {
-  const { inner } = layer;
-  const ranges = new Float64Array(side === "input" ? layer.inChannels : layer.outChannels);
-  forEachChannelPair(layer, (start, input, output) => {
-    const at = side === "input" ? input : output;
-    let range = ranges[at] ?? 0;
-    for (let i = start; i < start + inner; i++) {
-      const size = Math.abs(values[i] ?? 0);
-      // NaN is not larger than anything: it must be kept in sight.
-      if (size > range || Number.isNaN(size)) range = size;
-    }
-    ranges[at] = range;
-  });
-  return ranges;
-}
-
-/** What a constant input vector gives at each output, where no padding is: Σ W·shift over inputs and kernel. */
-export function responseTo(
+/**
+ * Adds to `sums`, by output, what a constant input vector gives there, where no padding is:
+ * Σ W·shift over inputs and kernel, of some rows of the weight.
+ */
+export function addResponse(
   layer: LinearLayer,
   values: Float32Array,
   shift: ArrayLike<number>,
-): Float64Array {
+  sums: Float64Array,
+  first = 0,
+): void {
   const { inner } = layer;
-  const out = new Float64Array(layer.outChannels);
-  forEachChannelPair(layer, (start, input, output) => {
-    let sum = 0;
-    for (let i = start; i < start + inner; i++) sum += values[i] ?? 0;
-    out[output] = (out[output] ?? 0) + sum * (shift[input] ?? 0);
-  });
-  return out;
+  forEachChannelPair(
+    layer,
+    values,
+    (start, input, output) => {
+      let sum = 0;
+      for (let i = start; i < start + inner; i++) sum += values[i] ?? 0;
+      sums[output] = (sums[output] ?? 0) + sum * (shift[input] ?? 0);
+    },
+    first,
+  );
 }
 
 /** The bias as one value per output channel, Gemm's beta applied; zeros where there is none. */

@@ -13,8 +13,8 @@
 import type { WorkContext } from "../../core/context.ts";
 import { writeLayer } from "../../core/linearEdit.ts";
 import {
+  addResponse,
   fullBias,
-  responseTo,
   scaleChannels,
   usesOfConstant,
   type LinearLayer,
@@ -23,6 +23,7 @@ import {
 import { nodeLabel, type Tensor } from "../../core/model.ts";
 import type { Unit } from "../../core/plan.ts";
 import { defineTransform } from "../../core/plugin.ts";
+import { rowsOf, type Rows } from "../../core/rows.ts";
 import { scopeOf } from "../../core/scope.ts";
 import type { Skip } from "../../shared/report.ts";
 import {
@@ -139,11 +140,13 @@ export default defineTransform({
     if (typeof factors === "string") return { name, reason: factors };
     const numbers = await foldedNumbers(fold, factors, ctx);
     if (typeof numbers === "string") return { name, reason: numbers };
-    await writeLayer(tx, ctx.kernels, fold.layer, {
+    await writeLayer(tx, ctx, fold.layer, {
       ...numbers,
       ...(fold.side === "behind" ? { output } : { input: node.inputs[0] ?? "" }),
       remove: [node],
     });
+    const reason = numbers.refusal();
+    if (reason !== null) return { name, reason };
     for (const { name: constant } of norm.constants) tx.dropIfUnused(path, constant);
     return undefined;
   },
@@ -159,31 +162,54 @@ function describe({ layer, side }: Fold): string {
 
 const LARGEST: Readonly<Record<string, number>> = { float16: 65504, bfloat16: 3.3895e38 };
 
+interface FoldedNumbers {
+  readonly weight: (piece: Rows) => void;
+  readonly bias: Float64Array;
+  /** Why they cannot be stored, once all of the weight was changed. */
+  readonly refusal: () => string | null;
+}
+
 async function foldedNumbers(
   { layer, side }: Fold,
   { scale, shift }: { readonly scale: Float64Array; readonly shift: Float64Array },
   ctx: WorkContext,
-): Promise<{ weight: Float32Array; bias: Float64Array } | string> {
+): Promise<FoldedNumbers | string> {
   const channels = side === "behind" ? layer.outChannels : layer.inChannels;
   if (scale.length !== channels)
     return `it has ${scale.length} channels, the ${layer.op} beside it ${channels}`;
   if (side === "ahead" && isPadded(layer) && shift.some((x) => x !== 0))
     return "the Conv after it pads with zeros, which its shift would have to change too";
-  const weight = (await ctx.readF32(layer.weight.tensor)).slice();
   const old = layer.bias ? await ctx.readF32(layer.bias.tensor) : null;
   const bias = fullBias(layer, old);
-  if (side === "behind") {
-    scaleChannels(layer, weight, "output", scale);
+  if (side === "behind")
     for (let i = 0; i < channels; i++) bias[i] = (bias[i] ?? 0) * (scale[i] ?? 0) + (shift[i] ?? 0);
-  } else {
-    responseTo(layer, weight, shift).forEach((x, i) => {
+  else {
+    const response = new Float64Array(layer.outChannels);
+    for await (const { from, values } of rowsOf(ctx, layer.weight.tensor))
+      addResponse(layer, values, shift, response, from);
+    response.forEach((x, i) => {
       bias[i] = (bias[i] ?? 0) + layer.alpha * x;
     });
-    scaleChannels(layer, weight, "input", scale);
   }
   const largest = LARGEST[layer.weight.tensor.dtype.name] ?? 3.4028e38;
-  for (const values of [weight, bias])
+  let beyond: number | undefined;
+  const look = (values: Float32Array | Float64Array): void => {
+    if (beyond !== undefined) return;
     for (const x of values)
-      if (!(Math.abs(x) <= largest)) return `a folded value would be ${x}, beyond its type`;
-  return { weight, bias };
+      if (!(Math.abs(x) <= largest)) {
+        beyond = x;
+        return;
+      }
+  };
+  return {
+    weight({ from, values }) {
+      scaleChannels(layer, values, side === "behind" ? "output" : "input", scale, from);
+      look(values);
+    },
+    bias,
+    refusal() {
+      look(bias);
+      return beyond === undefined ? null : `a folded value would be ${beyond}, beyond its type`;
+    },
+  };
 }

@@ -17,23 +17,17 @@
  */
 import type { WorkContext } from "../../core/context.ts";
 import { writeLayer } from "../../core/linearEdit.ts";
-import { forEachChannelPair, fullBias, responseTo, scaleChannels } from "../../core/linearLayer.ts";
+import { addResponse, fullBias, scaleChannels } from "../../core/linearLayer.ts";
 import { nodeKey } from "../../core/model.ts";
 import type { Unit } from "../../core/plan.ts";
 import { defineTransform, type Transaction } from "../../core/plugin.ts";
+import { rowsOf, type Rows } from "../../core/rows.ts";
 import { engineErrors } from "../../shared/errors.ts";
 import { choice, number } from "../../shared/params.ts";
 import { absorptionSkips, highBias, staysHigh } from "./lib/absorption.ts";
 import { reached, writeClip } from "./lib/clips.ts";
-import {
-  balance,
-  findChains,
-  pairMaxima,
-  rangesOf,
-  withoutKernel,
-  type Chain,
-  type ChainLayer,
-} from "./lib/equalization.ts";
+import { findChains, type Chain, type ChainLayer } from "./lib/equalization.ts";
+import { balanceFactors } from "./lib/balanceFactors.ts";
 
 interface ChainUnit extends Unit {
   /** Whether a Clip lies in it. */
@@ -140,7 +134,7 @@ export default defineTransform({
     let most = 0;
     let isChanged = false;
     for (const [at, part] of parts.entries()) {
-      const solved = await solve(part, ctx);
+      const solved = await balanceFactors(part, ctx);
       if (typeof solved === "string") return { name, reason: solved };
       const octaves = Math.max(
         ...solved.flatMap((s) => Array.from(s, (x) => Math.abs(Math.log2(x)))),
@@ -211,57 +205,6 @@ function unitOf({ name, layers }: Chain, absorbs: boolean): ChainUnit {
   };
 }
 
-const MAX_SWEEPS = 100;
-/** No factor moves by more than this any more. */
-const SETTLED = 1e-4;
-/** A channel that all but vanishes on one side would take the other beyond what float32 holds well. */
-const MAX_FACTOR = 1e4;
-
-/** The factors between each two layers of a chain, by channel; a reason where weights are no numbers. */
-async function solve(
-  layers: readonly ChainLayer[],
-  ctx: WorkContext,
-): Promise<Float64Array[] | string> {
-  const maxima: Float64Array[] = [];
-  for (const { layer } of layers) {
-    const found = await pairMaxima(layer, ctx);
-    if (found.some((x) => !Number.isFinite(x)))
-      return `the weight ${layer.weight.name} has NaN or infinite values`;
-    maxima.push(found);
-    await ctx.checkpoint();
-  }
-  const factors = layers
-    .slice(0, -1)
-    .map(({ layer }) => new Float64Array(layer.outChannels).fill(1));
-  for (let sweep = 0; sweep < MAX_SWEEPS; sweep++) {
-    let moved = 0;
-    for (const [i, total] of factors.entries()) {
-      const [one, two] = [layers[i]?.layer, layers[i + 1]?.layer];
-      const [first, second] = [maxima[i], maxima[i + 1]];
-      if (!one || !two || !first || !second) continue;
-      const channels = one.outChannels;
-      const r1 = rangesOf(one, first, "output", channels);
-      const r2 = rangesOf(two, second, "input", channels);
-      const steps = total.map((sofar, c) => {
-        const wanted = sofar * balance(r1[c] ?? 0, r2[c] ?? 0);
-        const step = Math.min(MAX_FACTOR, Math.max(1 / MAX_FACTOR, wanted)) / sofar;
-        moved = Math.max(moved, Math.abs(Math.log(step)));
-        return step;
-      });
-      steps.forEach((step, c) => (total[c] = (total[c] ?? 1) * step));
-      const each = two.inChannels / channels;
-      forEachChannelPair(withoutKernel(one), (at, _input, output) => {
-        first[at] = (first[at] ?? 0) / (steps[output] ?? 1);
-      });
-      forEachChannelPair(withoutKernel(two), (at, input) => {
-        second[at] = (second[at] ?? 0) * (steps[Math.floor(input / each)] ?? 1);
-      });
-    }
-    if (moved < SETTLED) break;
-  }
-  return factors;
-}
-
 /** What is done to the channels between two layers: divided by factors, then shifted down. */
 interface Between {
   readonly factors: Float64Array | null;
@@ -276,7 +219,6 @@ async function rescale(
   after: Between,
   ctx: WorkContext,
 ): Promise<void> {
-  const weight = (await ctx.readF32(layer.weight.tensor)).slice();
   const perInput = (values: Float64Array): Float64Array => {
     const each = layer.inChannels / values.length;
     return Float64Array.from(
@@ -284,13 +226,22 @@ async function rescale(
       (_, i) => values[Math.floor(i / each)] ?? 0,
     );
   };
-  if (before.factors) scaleChannels(layer, weight, "input", perInput(before.factors));
+  const multiplied = before.factors && perInput(before.factors);
   const divided = after.factors?.map((s) => 1 / s) ?? null;
-  if (divided) scaleChannels(layer, weight, "output", divided);
-  // The weights are as they will be: what comes in is less by the shifts of the layer before.
-  const missing = before.shifts
-    ? responseTo(layer, weight, perInput(before.shifts)).map((x) => layer.alpha * x)
-    : null;
+  const weight = ({ from, values }: Rows): void => {
+    if (multiplied) scaleChannels(layer, values, "input", multiplied, from);
+    if (divided) scaleChannels(layer, values, "output", divided, from);
+  };
+  /** With the weights as they will be: what comes in is less by the shifts of the layer before. */
+  const responseTo = async (shifts: Float64Array): Promise<Float64Array> => {
+    const sums = new Float64Array(layer.outChannels);
+    for await (const piece of rowsOf(ctx, layer.weight.tensor)) {
+      weight(piece);
+      addResponse(layer, piece.values, shifts, sums, piece.from);
+    }
+    return sums.map((x) => layer.alpha * x);
+  };
+  const missing = before.shifts ? await responseTo(perInput(before.shifts)) : null;
   const moved = (x: number, c: number): number =>
     x * (divided?.[c] ?? 1) + (missing?.[c] ?? 0) - (after.shifts?.[c] ?? 0);
   const isShifted = missing !== null || after.shifts !== null;
@@ -305,5 +256,5 @@ async function rescale(
   const full = scaled ? fullBias(layer, own) : null;
   // Where an Add holds a bias too, it takes the shifts.
   const bias = full && (added ? full.map((x, c) => x * (divided?.[c] ?? 1)) : full.map(moved));
-  await writeLayer(tx, ctx.kernels, layer, { weight, bias });
+  await writeLayer(tx, ctx, layer, { weight, bias });
 }

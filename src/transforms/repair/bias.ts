@@ -59,15 +59,14 @@ export default defineTransform({
         return [];
       }
       const bytes = (layer.outChannels * layer.weight.tensor.dtype.bits) / 8;
-      const weight = layer.weight.tensor.sizeBytes;
       return [
         {
           name,
           graph: MAIN,
           nodes: [layer.node],
           tensors: layer.bias ? [layer.bias.tensor] : [],
-          sizeBefore: (layer.bias?.tensor.sizeBytes ?? 0) + weight,
-          sizeAfter: exactSize(bytes + weight),
+          sizeBefore: layer.bias?.tensor.sizeBytes ?? 0,
+          sizeAfter: exactSize(bytes),
           detail: `${layer.outChannels} outputs`,
         },
       ];
@@ -106,8 +105,7 @@ export default defineTransform({
     const moved = was.map((_, o) => (base[o] ?? 0) + (wanted[o] ?? 0) - (got[o] ?? 0));
     if (!moved.every(Number.isFinite))
       return { name, reason: "its inputs have NaN or infinite values" };
-    const weight = await ctx.readF32(layer.weight.tensor);
-    await writeLayer(tx, ctx.kernels, layer, { weight, bias: moved });
+    await writeLayer(tx, ctx, layer, { weight: null, bias: moved });
     return undefined;
   },
 });

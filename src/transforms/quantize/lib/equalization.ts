@@ -4,7 +4,6 @@
  */
 import type { WorkContext } from "../../../core/context.ts";
 import {
-  forEachChannelPair,
   isLinearOp,
   linearLayer,
   storedConstant,
@@ -24,6 +23,7 @@ import { scopeOf } from "../../../core/scope.ts";
 import { inferShapes } from "../../../core/shapeInference.ts";
 import type { Skip } from "../../../shared/report.ts";
 import { clipRefusal, type ClipBetween, type ClipMode } from "./clips.ts";
+import { pairMaxima, rangesOf } from "./pairMaxima.ts";
 
 /** A layer of a chain, with the bias that an Add behind it holds. */
 export interface ChainLayer {
@@ -206,45 +206,6 @@ function isFlattening(model: Model, graph: Graph, node: GraphNode): boolean {
   return before !== null && after?.length === 2 && after[0] !== null && after[0] === before[0];
 }
 
-/**
- * What equalization needs to know of a layer's weight: the largest absolute value of each pair of
- * stored rows and columns, over the kernel.
- */
-export async function pairMaxima(layer: LinearLayer, ctx: WorkContext): Promise<Float64Array> {
-  const values = await ctx.readF32(layer.weight.tensor);
-  const { inner } = layer;
-  const maxima = new Float64Array(layer.rows * layer.columns);
-  for (let at = 0; at < maxima.length; at++) {
-    let max = 0;
-    for (let i = at * inner; i < (at + 1) * inner; i++) {
-      const size = Math.abs(values[i] ?? 0);
-      // NaN is larger than nothing, and must not get lost.
-      if (size > max || Number.isNaN(size)) max = size;
-    }
-    maxima[at] = max;
-  }
-  return maxima;
-}
-
-export const withoutKernel = (layer: LinearLayer): LinearLayer => ({ ...layer, inner: 1 });
-
-/** Largest values by channel: outputs of the first layer, or inputs of the second, `each` features a channel. */
-export function rangesOf(
-  layer: LinearLayer,
-  maxima: Float64Array,
-  side: "input" | "output",
-  channels: number,
-): Float64Array {
-  const each = side === "input" ? layer.inChannels / channels : 1;
-  const ranges = new Float64Array(channels);
-  forEachChannelPair(withoutKernel(layer), (at, input, output) => {
-    const channel = side === "input" ? Math.floor(input / each) : output;
-    const size = maxima[at] ?? 0;
-    if (!(size <= (ranges[channel] ?? 0))) ranges[channel] = size;
-  });
-  return ranges;
-}
-
 /** √(r1/r2) where both are ordinary numbers; a channel without weights on one side stays. */
 export const balance = (first: number, second: number): number => {
   const ratio = Math.sqrt(first / second);
@@ -273,21 +234,15 @@ export const UNBALANCED_OCTAVES = 3;
 /** The imbalance between every two layers that could be equalized, from weights alone. */
 export async function imbalance(model: Model, ctx: WorkContext): Promise<readonly Imbalance[]> {
   const out: Imbalance[] = [];
-  for (const { layers } of findChains(model).chains) {
-    let first: { readonly layer: LinearLayer; readonly maxima: Float64Array } | null = null;
-    for (const { layer } of layers) {
-      const maxima = await pairMaxima(layer, ctx);
-      await ctx.checkpoint();
-      if (first) {
-        const channels = first.layer.outChannels;
-        const r1 = rangesOf(first.layer, first.maxima, "output", channels);
-        const r2 = rangesOf(layer, maxima, "input", channels);
-        const name = nodeLabel(first.layer.path, first.layer.node);
-        out.push({ name, octaves: spread(r1, r2) });
-      }
-      first = { layer, maxima };
+  for (const { layers } of findChains(model).chains)
+    for (const [i, { layer }] of layers.slice(0, -1).entries()) {
+      const next = layers[i + 1]?.layer;
+      if (!next) continue;
+      const channels = layer.outChannels;
+      const r1 = await rangesOf(layer, pairMaxima(layer, ctx), "output", channels);
+      const r2 = await rangesOf(next, pairMaxima(next, ctx), "input", channels);
+      out.push({ name: nodeLabel(layer.path, layer.node), octaves: spread(r1, r2) });
     }
-  }
   return out;
 }
 
