@@ -133,7 +133,7 @@ export default defineTransform({
       "prune-filter-l2",
       "prune-bn-scale",
     ],
-    version: 3,
+    version: 4,
     suffix: "pruned",
     api: 1,
     needsRuntime: true,
@@ -309,7 +309,7 @@ async function pruneGroup(
       const fit = own ? await refit(own, new Set(removed), ctx) : null;
       if (fit) replaced.set(weight.name, fit.weight);
       if (!bias) continue;
-      const values = await ctx.readF32(bias.tensor);
+      const values = fit?.bias ?? (await ctx.readF32(bias.tensor));
       const shift = fit?.shift?.length === values.length ? fit.shift : null;
       const moved = shift ? values.map((x, i) => x + (shift[i] ?? 0)) : values;
       const { dtype, shape } = bias.tensor;

@@ -40,6 +40,19 @@ testTechnique(channels, [
     errorDb: 50,
   },
   {
+    name: "a layer that reads several groups is fitted to one bias, however many fits it takes",
+    model: `input x float32 [N, 3]
+      w1 = float32 [3, 8] normal  b1 = float32 [8] normal  h1 = Gemm(x, w1, b1) { name: "left" }
+      w2 = float32 [3, 8] normal  b2 = float32 [8] normal  h2 = Gemm(x, w2, b2) { name: "right" }
+      h = Concat(h1, h2) { axis: 1 }
+      v = float32 [16, 4] normal  c = float32 [4] normal  y = Gemm(h, v, c) { name: "out" }  output y float32 [N, 4]`,
+    params: { amount: 0.5 },
+    units: ["left", "right"],
+    samples: 32,
+    again: "more",
+    errorDb: 50,
+  },
+  {
     name: "blocks shrink inside, residual sums stay",
     model: model("residual"),
     units: ["b", "BatchNormalization statistics"],

@@ -67,6 +67,8 @@ export interface ReaderData {
     readonly cross: CrossGram;
     readonly mean: Float64Array;
     readonly rows: Float64Array;
+    /** Its bias in the model before; null where it had none. */
+    readonly bias: Float32Array | null;
     readonly k: number;
   } | null;
 }
@@ -84,16 +86,17 @@ export async function readerData(
       const old = layerBefore(before, reader);
       const place = { at, of: "before" } as const;
       const rows = Math.max(LEAST_ROWS, 4 * reader.k);
-      const [gram, cross, mean, values, target] = await Promise.all([
+      const [gram, cross, mean, values, target, bias] = await Promise.all([
         ctx.stat({ stat: "gram", at, of: "current", rows }),
         old ? ctx.stat({ stat: "crossGram", at, of: "current", against: place, rows }) : null,
         old ? ctx.stat({ stat: "mean", ...place, rows }) : null,
         ctx.readF32(layer.weight.tensor),
         old ? ctx.readF32(old.weight.tensor) : null,
+        old?.bias ? ctx.readF32(old.bias.tensor) : null,
       ]);
       const wanted =
         old && cross && mean && target && cross.kA === gram.k
-          ? { cross, mean: mean.mean, rows: toRows(old, target), k: cross.kB }
+          ? { cross, mean: mean.mean, rows: toRows(old, target), bias, k: cross.kB }
           : null;
       return { reader, rows: toRows(layer, values), gram, wanted };
     }),
@@ -123,8 +126,13 @@ export const obsReaders = (data: readonly ReaderData[]): Reader[] =>
 export interface Refitted {
   /** Of the shape it has after the removal, in the layout it is stored in. */
   readonly weight: Float32Array;
-  /** What the bias gains, per output channel; null where there is none to gain it. */
+  /** What the bias gains over `Refitted.bias`, per output channel; null where there is none to gain it. */
   readonly shift: Float64Array | null;
+  /**
+   * What it gains that over: the bias of the model before, since a fit to that model's outputs includes
+   * what fits for other groups have moved already. Null: the bias as it is now.
+   */
+  readonly bias: Float32Array | null;
 }
 
 /** Added to the Gram's diagonal, relative to its mean: 256 samples determine the rest well enough. */
@@ -176,5 +184,6 @@ export async function refit(
   return {
     weight: fromRows(layer, all, groups * outputs),
     shift: layer.bias ? shift.map((x) => (x * layer.alpha) / layer.beta) : null,
+    bias: wanted?.bias ?? null,
   };
 }
