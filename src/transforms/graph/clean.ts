@@ -38,7 +38,7 @@ import {
   removalSteps,
   replay,
   staticSteps,
-  storeConstant,
+  storeConstants,
   storeFolded,
   storeStatic,
   unusedSteps,
@@ -145,7 +145,7 @@ export default defineTransform({
       case "noOps":
         return replay(tx, name, findNoOps(model).flatMap(removalSteps));
       case "constants":
-        for (const held of findConstantNodes(model)) await storeConstant(tx, held, ctx);
+        await storeConstants(tx, findConstantNodes(model), ctx);
         return undefined;
       case "static":
         for (const known of findStaticValues(model)) await storeStatic(tx, known);
@@ -211,7 +211,7 @@ function planConstants(model: Model): Planned[] {
       detail: `${held.length} Constant nodes → initializers`,
       sizeBefore: sum(held.map((h) => h.sizeBefore)),
       sizeAfter: sum(held.map((h) => h.sizeBytes)),
-      steps: held.flatMap(constantSteps),
+      steps: constantSteps(held),
     },
   ];
 }

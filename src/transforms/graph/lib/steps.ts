@@ -1,6 +1,6 @@
 /** What the passes found, as steps: recorded in a transaction, or played on a model while planning. */
 import type { ConstantValue, WorkContext } from "../../../core/context.ts";
-import { MAIN, mainGraph, type Model } from "../../../core/model.ts";
+import { MAIN, mainGraph, type GraphPath, type Model } from "../../../core/model.ts";
 import type { Transaction } from "../../../core/plugin.ts";
 import type { Step, StepTensor } from "../../../core/step.ts";
 import { asReason, EngineError } from "../../../shared/errors.ts";
@@ -74,21 +74,25 @@ const planned = (tensor: Omit<StepTensor, "at">, at?: Uint8Array): StepTensor =>
   at: at ?? { file: "", offset: 0, length: tensor.sizeBytes },
 });
 
-export const constantSteps = ({
-  path,
-  node,
-  name,
-  dtype,
-  shape,
-  source,
-  sizeBytes,
-}: HeldConstant): Step[] => {
-  const at = source instanceof Uint8Array ? source : source.at;
-  return [
-    removalStep({ path, remove: [node], rewire: [] }),
-    { kind: "putTensor", graph: path, tensor: { name, dtype: dtype.name, shape, at, sizeBytes } },
-  ];
+/** All of a graph's Constant nodes go in one step: node by node, every step would find the others anew. */
+const withoutNodes = (held: readonly HeldConstant[]): Removal[] => {
+  const byPath = new Map<GraphPath, HeldConstant[]>();
+  for (const one of held) {
+    const others = byPath.get(one.path);
+    if (others) others.push(one);
+    else byPath.set(one.path, [one]);
+  }
+  return [...byPath].map(([path, all]) => ({ path, remove: all.map((h) => h.node), rewire: [] }));
 };
+
+export const constantSteps = (held: readonly HeldConstant[]): Step[] => [
+  ...withoutNodes(held).map(removalStep),
+  ...held.map(({ path, name, dtype, shape, source, sizeBytes }): Step => {
+    const at = source instanceof Uint8Array ? source : source.at;
+    const tensor = { name, dtype: dtype.name, shape, at, sizeBytes };
+    return { kind: "putTensor", graph: path, tensor };
+  }),
+];
 
 export const staticSteps = ({ path, remove, values }: StaticValues): Step[] => [
   removalStep({ path, remove, rewire: [] }),
@@ -134,22 +138,24 @@ export function replay(tx: Transaction, unit: string, steps: readonly Step[]): S
 /** Bytes copied at once. */
 const PIECE_BYTES = 8 * 1024 * 1024;
 
-export async function storeConstant(
+export async function storeConstants(
   tx: Transaction,
-  { path, node, name, dtype, shape, source }: HeldConstant,
+  held: readonly HeldConstant[],
   ctx: WorkContext,
 ): Promise<void> {
-  tx.replaceNodes(path, { remove: [node], insert: [] });
-  const spec = { name, dtype, shape };
-  if (source instanceof Uint8Array) await tx.putTensor(path, spec, source);
-  else if (source.sizeBytes <= PIECE_BYTES)
-    await tx.putTensor(path, spec, await ctx.readBytes(source, 0, source.sizeBytes));
-  else {
-    const pieces = async function* (): AsyncGenerator<Uint8Array> {
-      for (let at = 0; at < source.sizeBytes; at += PIECE_BYTES)
-        yield ctx.readBytes(source, at, Math.min(PIECE_BYTES, source.sizeBytes - at));
-    };
-    await tx.putTensor(path, spec, pieces());
+  for (const { path, remove } of withoutNodes(held)) tx.replaceNodes(path, { remove, insert: [] });
+  for (const { path, name, dtype, shape, source } of held) {
+    const spec = { name, dtype, shape };
+    if (source instanceof Uint8Array) await tx.putTensor(path, spec, source);
+    else if (source.sizeBytes <= PIECE_BYTES)
+      await tx.putTensor(path, spec, await ctx.readBytes(source, 0, source.sizeBytes));
+    else {
+      const pieces = async function* (): AsyncGenerator<Uint8Array> {
+        for (let at = 0; at < source.sizeBytes; at += PIECE_BYTES)
+          yield ctx.readBytes(source, at, Math.min(PIECE_BYTES, source.sizeBytes - at));
+      };
+      await tx.putTensor(path, spec, pieces());
+    }
   }
 }
 
