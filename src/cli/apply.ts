@@ -19,7 +19,6 @@ const BEFORE_REPORT = 0.6;
 
 interface Written {
   readonly model: string;
-  readonly sizeBefore: number;
   readonly results: readonly ApplyResult[];
   readonly saved: SaveResult;
   readonly target: TargetId | null;
@@ -86,7 +85,6 @@ export const apply: Command = {
     if (report !== null) checkReport(report);
     const data = dataPath(args) ?? wanted.data;
     const doc: Doc = data === null ? opened : { ...opened, data };
-    const { sizeBytes: sizeBefore } = await context.client.ask("summary", { doc });
     // Data that does not fit is better known before the result is written than after.
     if (report !== null && data !== null)
       await context.client.job("evaluate", { doc, data, limit: 1 }, { signal: context.signal });
@@ -100,7 +98,7 @@ export const apply: Command = {
       partOf(context, 0, report === null ? 1 : BEFORE_REPORT),
     );
     const results = saved.applied;
-    const written = { model, sizeBefore, results, saved, target: wanted.target, data };
+    const written = { model, results, saved, target: wanted.target, data };
     if (report === null) return outcome(written, null, context.catalog);
     // A base that was replaced is read from where its bytes are kept.
     const before = saved.keptBase === null ? opened : await context.client.open(saved.keptBase);
@@ -123,7 +121,7 @@ const saveOptions = (args: Arguments, target: TargetId | null): SaveOptions => {
 };
 
 function outcome(
-  { model, sizeBefore, results, saved, target, data }: Written,
+  { model, results, saved, target, data }: Written,
   report: Report | null,
   catalog: readonly CatalogEntry[],
 ): Outcome {
@@ -142,7 +140,7 @@ function outcome(
       verified: saved.verified,
       recipe,
       target,
-      sizeBefore,
+      sizeBefore: saved.baseBytes,
       sizeAfter: saved.sizeBytes,
       report: report === null ? null : report.path,
       ...(report === null ? {} : { comparison: comparisonJson(report.comparison) }),
@@ -154,7 +152,7 @@ function outcome(
           [
             ["input", model],
             ["output", saved.path],
-            ["size", sizeChange(sizeBefore, saved.sizeBytes)],
+            ["size", sizeChange(saved.baseBytes, saved.sizeBytes)],
             ["result", verifiedText(saved, style)],
             ...(simulated === null ? [] : [["target", style.warn(simulated)] as const]),
             ...(recipe === null ? [] : [["recipe", recipe] as const]),

@@ -10,7 +10,10 @@ import type { Dtype } from "../shared/dtype.ts";
 /** [] is the main graph; each pair (node key, attribute) leads into a subgraph of If, Loop or Scan. */
 export type GraphPath = readonly string[];
 
-export const graphKey = (path: GraphPath): string => JSON.stringify(path);
+const MAIN_KEY = "[]";
+/** Asked for with every name that is looked up, and mostly of the main graph. */
+export const graphKey = (path: GraphPath): string =>
+  path.length === 0 ? MAIN_KEY : JSON.stringify(path);
 export const MAIN: GraphPath = [];
 
 /** `length` bytes at `offset` of a file: the model's, its external data, or a scratch file. */

@@ -76,6 +76,7 @@ export function inferShapes(model: Model, options?: InferOptions): ShapeTable {
   return table;
 }
 
+const MAIN_KEY = graphKey(MAIN);
 type Infos = Map<string, Map<string, Info>>;
 
 /** One inference under way, of a model or of the body of a function that is called. */
@@ -128,6 +129,7 @@ function infer(model: Model, options: InferOptions): ShapeTable {
 
 function lookUp(infos: Infos, path: GraphPath, name: string): Info {
   if (name === "") return UNKNOWN;
+  if (path.length === 0) return infos.get(MAIN_KEY)?.get(name) ?? UNKNOWN;
   for (const scope of enclosingPaths(path)) {
     const found = infos.get(graphKey(scope))?.get(name);
     if (found) return found;

@@ -160,6 +160,7 @@ async function write(
     return {
       path: written.path,
       sizeBytes: written.sizeBytes,
+      baseBytes: base.files.reduce((sum, file) => sum + file.sizeBytes, 0),
       sourceSha256: recipe?.source.sha256 ?? "",
       verified,
       applied: changes.map((change) => applyResult(change, verified)),

@@ -219,6 +219,8 @@ export interface ConvertResult {
 export interface SaveResult {
   readonly path: string;
   readonly sizeBytes: number;
+  /** Of the base file with its external data or shards. */
+  readonly baseBytes: number;
   /** sha256 of the base file the recipe was applied to; "" when the recipe is empty. */
   readonly sourceSha256: string;
   readonly verified: Verified;

@@ -95,6 +95,7 @@ function saved({ doc, to }: Params<Jobs, "save">, keptFolder: string): SaveResul
   return {
     path: to,
     sizeBytes: statSync(to).size,
+    baseBytes: doc.base.fingerprint.sizeBytes,
     sourceSha256: "",
     verified: true,
     applied: [],
