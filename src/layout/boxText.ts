@@ -60,6 +60,9 @@ export function closedSize(
   };
 }
 
+/** Title and count stand in one line, and a count that is cut says nothing. */
+const MAX_TITLE_WIDTH = 360;
+
 /** Width that the title of an open group's frame asks for, in px. */
 export const titleWidth = ({ title, detail }: BoxText): number =>
-  Math.min(MAX_WIDTH, (widthOf(title) + widthOf(detail) + 5) * TITLE_CHAR);
+  Math.min(MAX_TITLE_WIDTH, (widthOf(title) + widthOf(detail) + 5) * TITLE_CHAR);

@@ -33,6 +33,8 @@ const SEARCH_FROM = 60;
 const MANY_INPUTS = 16;
 /** Items in each part when nothing but cut nodes is known. */
 const PART = 50;
+/** A box in place of fewer nodes would hide more than it folds. */
+const MIN_PART = 8;
 const MAX_UNFOLDED = 150;
 
 const CONVERTING: ReadonlySet<string> = new Set([
@@ -240,10 +242,12 @@ class Folder {
     });
     const filled = parts.filter((part) => part.length > 0);
     if (filled.length < 3) return [...members];
+    const large = filled.filter((part) => part.length >= MIN_PART);
+    const title = (i: number): string =>
+      large.length === 1 ? "Main part" : `Part ${i + 1} of ${large.length}`;
     return [
-      ...filled.map((part, i) =>
-        group(`${id}/part ${i + 1}`, `Part ${i + 1} of ${filled.length}`, part),
-      ),
+      ...large.map((part, i) => group(`${id}/part ${i + 1}`, title(i), part)),
+      ...filled.filter((part) => part.length < MIN_PART).flat(),
       ...loose,
     ];
   }

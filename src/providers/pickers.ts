@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 import { formatBytes } from "../shared/format.ts";
 import { formatOfKind, kindOf } from "../shared/modelPath.ts";
 import type { CatalogEntry } from "../shared/protocol.ts";
+import { kinship } from "./compare.ts";
 
 const MODEL_GLOB = "**/*.{onnx,safetensors,ONNX,SAFETENSORS,safetensors.index.json}";
 /** More than anybody scrolls through; typing narrows a list, but only of what was found. */
@@ -19,7 +20,7 @@ interface ModelItem extends vscode.QuickPickItem {
 export async function pickModel(p: {
   readonly title: string;
   readonly exclude: readonly string[];
-  /** Listed first: the model's neighbours by default. */
+  /** What belongs to it by name is listed first, then its neighbours; the excluded model by default. */
   readonly near?: string;
   /** Files with weights alone. */
   readonly weightsOnly?: boolean;
@@ -30,7 +31,7 @@ export async function pickModel(p: {
     .filter((uri) => uri.scheme === "file" && !p.exclude.includes(uri.fsPath))
     .filter(({ fsPath }) => p.weightsOnly !== true || !isOnnx(fsPath))
     .map((uri) => uri.fsPath)
-    .sort((a, b) => Number(isBeside(b, near)) - Number(isBeside(a, near)) || a.localeCompare(b));
+    .sort((a, b) => kinship(b, near) - kinship(a, near) || a.localeCompare(b));
   const items: ModelItem[] = await Promise.all(
     files.map(async (file) => {
       const { size } = await vscode.workspace.fs.stat(vscode.Uri.file(file));
@@ -109,9 +110,6 @@ function traits(technique: CatalogEntry): string {
 }
 
 const isOnnx = (file: string): boolean => formatOfKind(kindOf(file) ?? "onnx") === "onnx";
-
-const isBeside = (file: string, near: string | undefined): boolean =>
-  near !== undefined && path.dirname(file) === path.dirname(near);
 
 /** The folder as the workspace names it; "" for the workspace's own. */
 function folderOf(file: string): string {

@@ -134,7 +134,7 @@ function significant(value: number, digits: number): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(decimals);
 }
 
-/** A figure of a report in its unit; counts of 100,000 and more are shortened ("1.234 M"). */
+/** A figure of a report in its unit; counts of 100,000 and more are shortened ("1.23M"). */
 export function formatMetricValue(value: number | null, unit: MetricUnit): string {
   if (value === null) return "–";
   switch (unit) {
@@ -147,20 +147,10 @@ export function formatMetricValue(value: number | null, unit: MetricUnit): strin
     case "share":
       return formatPercent(value);
     case "count":
-      return Math.abs(value) >= 1e5 ? shortCount(value) : formatCount(value);
+      return Math.abs(value) >= 1e5 ? formatCompact(value) : formatCount(value);
     default:
       return formatNumber(value);
   }
-}
-
-function shortCount(value: number): string {
-  const [size, letter] = [
-    [1e12, "T"],
-    [1e9, "G"],
-    [1e6, "M"],
-    [1e3, "k"],
-  ].find(([limit]) => Math.abs(value) >= Number(limit)) ?? [1, ""];
-  return `${(value / Number(size)).toPrecision(4)} ${letter}`.trimEnd();
 }
 
 /** Dimensions as ONNX tools write them: "[1, 3, batch, ?]"; a scalar is "[]". */

@@ -93,6 +93,24 @@ describe("a picture", () => {
       assert.deepEqual(view, picture(text, isOpen, fold), "the same twice");
     });
 
+  it("a graph without blocks is cut into parts, none of which stands for a handful of nodes", () => {
+    const names = (text: string): string[] =>
+      picture(text, none).boxes.map(({ text: { title } }) => title);
+    // One long run that nothing cuts, with a few nodes before and behind.
+    const tail = Array.from(
+      { length: 120 },
+      (_, i) => `t${i} = Tanh(${i === 0 ? "y" : `t${i - 1}`})`,
+    );
+    const text = `${randomText(300).replace("output y float32 [4]", "")}
+${tail.join("\n")}
+output t119 float32 [4]`;
+    for (const title of names(text)) assert.doesNotMatch(title, /^Part 1 of 1$/);
+    for (const {
+      text: { title, detail },
+    } of picture(text, none).boxes)
+      if (/^(Part|Main part)/.test(title)) assert.ok(Number(detail.split(" ")[0]) >= 8, detail);
+  });
+
   it("closed shows a layer's box with what feeds all layers by name", () => {
     const view = picture(decoderText({ layers: 8 }), ({ repeats }) => repeats > 0);
     const layer = view.boxes.find((box) => box.text.title === "layers.3");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { beforeAndAfter } from "../../src/providers/compare.ts";
+import { beforeAndAfter, kinship } from "../../src/providers/compare.ts";
 import { contributes } from "../../src/providers/contributions.ts";
 import { dataMemory } from "../../src/providers/dataMemory.ts";
 import { relativeDataset } from "../../src/providers/datasetText.ts";
@@ -114,4 +114,13 @@ test("data is remembered for each model, as long as it is there", () => {
   assert.equal(memory.recall("/m/c.onnx"), undefined);
   memory.remember("/m/a.onnx", undefined);
   assert.equal(memory.recall("/m/a.onnx"), undefined);
+});
+
+test("models of one name in one folder are kin, then neighbours", () => {
+  const near = "/m/a.onnx";
+  assert.equal(kinship("/m/a.int8.onnx", near), 2);
+  assert.equal(kinship("/m/a.safetensors", near), 2);
+  assert.equal(kinship("/m/ab.onnx", near), 1);
+  assert.equal(kinship("/other/a.onnx", near), 0);
+  assert.equal(kinship("/m/a.onnx", undefined), 0);
 });

@@ -11,7 +11,7 @@ import "../parts/graph/canvas.ts";
 import type { GraphCanvas } from "../parts/graph/canvas.ts";
 import { colouring, type Colouring } from "../parts/graph/colours.ts";
 import { legend, legendStyles } from "../parts/graph/legend.ts";
-import type { Camera } from "../parts/graph/paint.ts";
+import type { Camera } from "../parts/graph/camera.ts";
 import { Scene } from "../parts/graph/scene.ts";
 import "../parts/graph/search.ts";
 import type { GraphSearch, Hit } from "../parts/graph/search.ts";

@@ -15,7 +15,7 @@ import { defineAnalyzer } from "../../core/analyzer.ts";
 import { nodeLabel } from "../../core/model.ts";
 import { number } from "../../shared/params.ts";
 import type { Metric, ReportRow } from "../../shared/report.ts";
-import { inMs, inShare } from "./lib/words.ts";
+import { formatDuration, formatPercent } from "../../shared/format.ts";
 
 const metrics: readonly Metric[] = [
   { id: "timeMs", title: "time", unit: "ms", better: "lower" },
@@ -75,10 +75,10 @@ export default defineAnalyzer({
     return {
       analyzer: "cost.latency",
       findings: [
-        `One inference spends ${inMs(total)} in operators here: ${ops.map(([op, ms]) => `${op} ${inShare(ms / Math.max(total, 1e-12))}`).join(", ")}.`,
+        `One inference spends ${formatDuration(total)} in operators here: ${ops.map(([op, ms]) => `${op} ${formatPercent(ms / Math.max(total, 1e-12))}`).join(", ")}.`,
         ...(slowest
           ? [
-              `The slowest is ${slowest.target} (${known.get(slowest.target) ?? ""}) with ${inShare(slowest.values[1] ?? 0)}.`,
+              `The slowest is ${slowest.target} (${known.get(slowest.target) ?? ""}) with ${formatPercent(slowest.values[1] ?? 0)}.`,
             ]
           : []),
         `${timed.length} of the file's ${known.size} nodes have a time of their own; the runtime merged the others or computed them ahead.`,

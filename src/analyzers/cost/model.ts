@@ -19,9 +19,9 @@ import { inferShapes } from "../../core/shapeInference.ts";
 import { tensorTable } from "../../core/tensorTable.ts";
 import { text } from "../../shared/params.ts";
 import type { Metric, Report, ReportRow, Skip } from "../../shared/report.ts";
+import { formatBytes, formatCompact, formatPercent } from "../../shared/format.ts";
 import { liveness } from "./lib/liveness.ts";
 import { parseDims, symbolsOf } from "./lib/dims.ts";
-import { inBytes, inCount, inShare } from "./lib/words.ts";
 
 const metrics: readonly Metric[] = [
   { id: "parameters", title: "parameters", unit: "count", better: "lower" },
@@ -100,12 +100,12 @@ function report(
   const total = (column: number): number => rows.reduce((sum, row) => sum + at(row, column), 0);
   const skipped: readonly Skip[] = [...cost.unknown, ...memory.unknown];
   const findings = [
-    `${inCount(total(0))} parameters in ${inBytes(total(1))} of weights; ${cost.macs === null ? "multiply-accumulates are not known in full" : `${inCount(cost.macs)} multiply-accumulates per inference`}.`,
+    `${formatCompact(total(0))} parameters in ${formatBytes(total(1))} of weights; ${cost.macs === null ? "multiply-accumulates are not known in full" : `${formatCompact(cost.macs)} multiply-accumulates per inference`}.`,
     ...heaviest(rows, total(1), cost.macs),
     ...(memory.peak === null
       ? []
       : [
-          `Activations need ${inBytes(memory.peak.bytes)} at ${memory.unknown.length > 0 ? "least" : "most"}, while ${memory.peak.node} runs.`,
+          `Activations need ${formatBytes(memory.peak.bytes)} at ${memory.unknown.length > 0 ? "least" : "most"}, while ${memory.peak.node} runs.`,
         ]),
     ...dimsText(symbols, sizes),
   ];
@@ -174,10 +174,12 @@ function heaviest(
     row && total > 0 ? (row.values[column] ?? 0) / total : 0;
   return [
     ...(largest && share(largest, 1, bytes) >= NOTABLE
-      ? [`${largest.target} holds ${inShare(share(largest, 1, bytes))} of the weights.`]
+      ? [`${largest.target} holds ${formatPercent(share(largest, 1, bytes))} of the weights.`]
       : []),
     ...(dearest && macs !== null && share(dearest, 2, macs) >= NOTABLE
-      ? [`${dearest.target} does ${inShare(share(dearest, 2, macs))} of the multiply-accumulates.`]
+      ? [
+          `${dearest.target} does ${formatPercent(share(dearest, 2, macs))} of the multiply-accumulates.`,
+        ]
       : []),
   ];
 }

@@ -31,7 +31,7 @@ testAnalyzer(model, [
       assert.equal(valueOf(report, "y", "aliveBytes"), 128 + 16);
       assert.deepEqual(report.series[0]?.y, [160, 256, 256, 144]);
       assert.match(report.findings.join(" "), /416 parameters in 1\.66 kB/);
-      assert.match(report.findings.join(" "), /256 B at most, while a runs/);
+      assert.match(report.findings.join(" "), /256 bytes at most, while a runs/);
       assert.match(report.findings.join(" "), /batch = 1/);
       assert.equal(report.rows[0]?.target, "h", "dearest first");
     },

@@ -1,6 +1,10 @@
 /** Which part of a picture is seen: pan, zoom, fit, and what to do when something must come into view. */
-import type { Camera } from "./paint.ts";
-
+export interface Camera {
+  /** Place at the left top corner of the view, and pixels of the screen per pixel of the picture. */
+  readonly x: number;
+  readonly y: number;
+  readonly zoom: number;
+}
 export interface Size {
   readonly width: number;
   readonly height: number;
@@ -18,25 +22,27 @@ const READABLE_ZOOM = 0.75;
 
 const clampZoom = (zoom: number): number => Math.min(MAX_ZOOM, Math.max(MIN_ZOOM, zoom));
 
-/** The whole picture in the middle of the view. */
+/** At which zoom a picture is as wide as the view, as high, and seen whole. */
+function zooms(picture: Size, view: Size): { across: number; down: number; zoom: number } {
+  const across = (view.width - 2 * MARGIN) / Math.max(1, picture.width);
+  const down = (view.height - 2 * MARGIN) / Math.max(1, picture.height);
+  return { across, down, zoom: Math.min(1, across, down) };
+}
+
+/** The whole picture in the middle of the view; of one that would be a hairline, the narrower side, from its beginning. */
 export function fit(picture: Size, view: Size): Camera {
-  const zoom = clampZoom(
-    Math.min(
-      1,
-      (view.width - 2 * MARGIN) / Math.max(1, picture.width),
-      (view.height - 2 * MARGIN) / Math.max(1, picture.height),
-    ),
-  );
-  return centred({ x: 0, y: 0, ...picture }, view, zoom);
+  const { across, down, zoom } = zooms(picture, view);
+  if (zoom >= MIN_ZOOM) return centred({ x: 0, y: 0, ...picture }, view, zoom);
+  const side = clampZoom(Math.min(1, Math.max(across, down)));
+  const middle = centred({ x: 0, y: 0, ...picture }, view, side);
+  return across < down ? { ...middle, x: -MARGIN / side } : { ...middle, y: -MARGIN / side };
 }
 
 /** Where a picture is first seen: all of it if that can be read, else its beginning. */
 export function start(picture: Size, view: Size, first: Rect | null): Camera {
-  const whole = fit(picture, view);
-  if (whole.zoom >= READABLE_ZOOM) return whole;
-  const zoom = clampZoom(
-    Math.max(READABLE_ZOOM, Math.min(1, (view.width - 2 * MARGIN) / Math.max(1, picture.width))),
-  );
+  const { across, zoom: whole } = zooms(picture, view);
+  if (whole >= READABLE_ZOOM) return fit(picture, view);
+  const zoom = clampZoom(Math.max(READABLE_ZOOM, Math.min(1, across)));
   const width = view.width / zoom;
   const x = first ? first.x + first.width / 2 - width / 2 : 0;
   // Nothing is gained by showing emptiness beside a narrow picture.

@@ -6,10 +6,11 @@ import { LitElement, html, nothing, type PropertyValues, type TemplateResult } f
 import { guard } from "lit/directives/guard.js";
 import { base } from "../../styles.ts";
 import * as cameras from "./camera.ts";
+import type { Camera } from "./camera.ts";
 import { canvasStyles } from "./canvasStyles.ts";
 import type { Colouring } from "./colours.ts";
 import { Minimap, MINIMAP_WIDTH } from "./minimap.ts";
-import { Painter, type Camera, type Look } from "./paint.ts";
+import { Painter, type Look } from "./paint.ts";
 import { readPalette, type Palette } from "./palette.ts";
 import type { Scene } from "./scene.ts";
 import { tooltip, treeItems } from "./told.ts";

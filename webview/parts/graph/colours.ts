@@ -57,8 +57,8 @@ export interface Colouring {
   readonly values: ReadonlyMap<number, number>;
   /** Rows of the report that name nothing in this picture. */
   readonly elsewhere: number;
-  /** A box that stands for several rows shows this one of them. */
-  readonly shows: "highest" | "lowest";
+  /** What a box that stands for several rows shows of them; null where none does. */
+  readonly shows: "highest" | "lowest" | null;
 }
 
 /** `boxes`: for each row of the report, the boxes that show its target. */
@@ -69,7 +69,8 @@ export function colouring(
 ): Colouring | null {
   const metric = report.metrics[metricIndex];
   if (!metric) return null;
-  const shows = metric.better === "higher" ? "lowest" : "highest";
+  const worst = metric.better === "higher" ? "lowest" : "highest";
+  let several = false;
   const values = new Map<number, number>();
   let elsewhere = 0;
   report.rows.forEach((row, i) => {
@@ -79,11 +80,12 @@ export function colouring(
     if (found.length === 0) elsewhere++;
     for (const box of found) {
       const known = values.get(box);
+      several ||= known !== undefined;
       values.set(
         box,
         known === undefined
           ? value
-          : shows === "lowest"
+          : worst === "lowest"
             ? Math.min(known, value)
             : Math.max(known, value),
       );
@@ -92,7 +94,15 @@ export function colouring(
   const all = [...values.values()];
   const min = all.reduce((a, b) => Math.min(a, b), Infinity);
   const max = all.reduce((a, b) => Math.max(a, b), -Infinity);
-  return { metric, min, max, logarithmic: min > 0 && max / min > 1000, values, elsewhere, shows };
+  return {
+    metric,
+    min,
+    max,
+    logarithmic: min > 0 && max / min > 1000,
+    values,
+    elsewhere,
+    shows: several ? worst : null,
+  };
 }
 
 export function shadeOf({ min, max, logarithmic }: Colouring, value: number): Shade {

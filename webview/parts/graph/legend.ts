@@ -1,6 +1,7 @@
 /** Which report colours the graph, and what the colours mean. */
 import { css, html, nothing, type TemplateResult } from "lit";
 import { strings } from "../../strings.ts";
+import { capital } from "../name.ts";
 import { reportStore, type HeldReport } from "../reportStore.ts";
 import { formatValue, RAMP, type Colouring } from "./colours.ts";
 
@@ -59,18 +60,21 @@ export function legend(
   return html`<div class="legend" data-testid="legend">
     <label
       >${text.colourBy}
-      <select @change=${choose}>
+      <select title=${held?.title ?? ""} @change=${choose}>
         <option value="" ?selected=${!held}>${text.noColour}</option>
-        ${reports.flatMap((report) =>
-          report.report.metrics.map(
-            ({ id }, metric) =>
-              html`<option
-                value=${optionKey(report.title, metric)}
-                ?selected=${chosen?.title === report.title && chosen.metric === metric}
-              >
-                ${report.title}: ${id}
-              </option>`,
-          ),
+        ${reports.map(
+          ({ title, report }) =>
+            html`<optgroup label=${title}>
+              ${report.metrics.map(
+                (metric, index) =>
+                  html`<option
+                    value=${optionKey(title, index)}
+                    ?selected=${chosen?.title === title && chosen.metric === index}
+                  >
+                    ${capital(metric.title)}
+                  </option>`,
+              )}
+            </optgroup>`,
         )}
       </select>
     </label>
@@ -92,7 +96,7 @@ function scale(held: HeldReport, colouring: Colouring, docKey: string): Template
   const { metric, min, max, logarithmic, elsewhere, shows } = colouring;
   const notes = [
     logarithmic ? text.logarithmic : "",
-    text.blocksShow[shows],
+    shows === null ? "" : text.blocksShow[shows],
     elsewhere > 0 ? text.elsewhere(elsewhere) : "",
     held.report.data ?? "",
   ].filter((note) => note !== "");

@@ -1,6 +1,7 @@
 /** A strip beside the drawing: all of the picture, squeezed into it, with the part in view marked. */
 import { shadeOf } from "./colours.ts";
-import type { Camera, Look } from "./paint.ts";
+import type { Camera } from "./camera.ts";
+import type { Look } from "./paint.ts";
 import type { Size } from "./camera.ts";
 import type { Scene } from "./scene.ts";
 

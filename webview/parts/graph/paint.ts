@@ -2,15 +2,10 @@
 import type { GraphBox, GraphEdge } from "../../../src/shared/graphView.ts";
 import { strings } from "../../strings.ts";
 import { formatValue, shadeOf, type Colouring } from "./colours.ts";
+import type { Camera } from "./camera.ts";
 import type { Palette } from "./palette.ts";
 import type { Area, Scene } from "./scene.ts";
 
-export interface Camera {
-  /** Place at the left top corner of the view, and pixels of the screen per pixel of the picture. */
-  readonly x: number;
-  readonly y: number;
-  readonly zoom: number;
-}
 export interface Look {
   readonly palette: Palette;
   readonly colouring: Colouring | null;
