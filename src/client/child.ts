@@ -21,8 +21,9 @@ export function forkChild({ enginePath, config, onStderr }: ChildOptions): Child
     // Short-lived garbage is collected after 2 MB, not 16: quantizing a model of 1.5 GB peaks 35 MB
     // lower, in the same time.
     execArgv: ["--max-semi-space-size=2"],
-    // In desktop VS Code the executable is Electron; this makes it behave as Node.
-    env: { ...process.env, ELECTRON_RUN_AS_NODE: "1" },
+    // In desktop VS Code the executable is Electron; the first makes it behave as Node. The engine opens
+    // no connections, and reading certificates for them can take 50 ms.
+    env: { ...process.env, ELECTRON_RUN_AS_NODE: "1", NODE_EXTRA_CA_CERTS: "" },
     // Structured clone keeps NaN, Infinity and typed arrays, which JSON would not.
     serialization: "advanced",
     stdio: ["ignore", "pipe", "pipe", "ipc"],
