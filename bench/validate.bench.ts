@@ -1,11 +1,11 @@
 /**
  * `lathe validate` against the ONNX checker, plain and with full_check: the corpus, the shared models
- * and 100 deliberately broken ones. Writes the checker's verdicts on the broken ones as a test fixture.
+ * and deliberately broken ones, one of each kind. Writes the checker's verdicts on the broken ones as a test fixture.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { brokenModels, SIDE_FILE } from "../test/helpers/brokenModels.ts";
+import { brokenModels, DEFECTS, SIDE_FILE } from "../test/helpers/brokenModels.ts";
 import { explanationOf } from "../test/helpers/explained.ts";
 import { verdictOf } from "../test/helpers/verdict.ts";
 import { findPython } from "./lib/python.ts";
@@ -14,7 +14,7 @@ import { withWorkFolder } from "./lib/workFolder.ts";
 
 const SHARED = "../shared";
 const CORPUS = `${SHARED}/corpus/onnx-backend.tar.gz`;
-const COUNT = 100;
+const COUNT = Object.keys(DEFECTS).length;
 const SEED = 1;
 const FIXTURE = "test/fixtures/checkerVerdicts.json";
 
@@ -77,7 +77,7 @@ await withWorkFolder(1e8, async (folder) => {
     "validate",
     "Validation beside the ONNX checker",
     `Verdicts (accepted or not) of \`lathe validate\` and of \`onnx.checker.check_model\` (onnx ${theirs.onnx}), plain and with \`full_check\`, which adds shape inference. Broken
-models have one named defect each, put into small correct models by a seeded choice of place (test/helpers/brokenModels.ts).
+models have one named defect each, put into small correct models by a seeded choice of place (test/helpers/broken).
 
 ${table(
   ["models", "count", "same verdict, plain", "same verdict, full check"],

@@ -3,7 +3,10 @@ import type { Finding, Report, TrainingInfo } from "../core/validate/index.ts";
 import { atNode, inGraph, NOWHERE } from "../core/validate/finding.ts";
 import { functionName } from "../core/functions.ts";
 import { graphKey, type Graph, type GraphNode, type GraphPath, type Model } from "../core/model.ts";
+import { dtypeFromOnnx } from "../shared/dtype.ts";
 import { isSet, originOf } from "./onnxOrigin.ts";
+import { isExternal } from "./onnxTensor.ts";
+import { readMarker } from "./onnxTensorFields.ts";
 import { hiddenIn } from "./onnxTraining.ts";
 import type { AttributeProto, SparseTensorProto, TensorProto, ValueInfoProto } from "./onnx_pb.ts";
 
@@ -115,7 +118,15 @@ function checkValue(
     if (!isSet(kind.value, "elemType")) say("has no element type", "Declare it.");
     if (!kind.value.shape)
       say("is declared without a shape", "Declare one; unknown sizes may stay open.");
-  }
+  } else if (kind.case === "sparseTensorType") {
+    if (!isSet(kind.value, "elemType")) say("has no element type", "Declare it.");
+    if (!kind.value.shape) say("is declared without a shape", "Declare one.");
+  } else if (kind.case === "mapType") {
+    if (!isSet(kind.value, "keyType")) say("has no type of keys", "Declare it.");
+    if (!kind.value.valueType) say("has no type of values", "Declare it.");
+  } else if (kind.case === "opaqueType") {
+    if (kind.value.name === "") say("has an opaque type without a name", "Name it.");
+  } else if (!kind.value.elemType) say("has no element type", "Declare it.");
 }
 
 /** Indices are positions in the flat tensor, or one row of coordinates per value. */
@@ -128,8 +139,23 @@ function checkSparse(
   const say = (what: string, fix: string): void =>
     report("error", "sparse-tensor", place(name), `The sparse tensor "${name}" ${what}.`, fix);
   if (!values || dims.length === 0) return say("has no values or no shape", "Give it both.");
+  for (const [tensor, what] of [
+    [values, "values"],
+    [indices, "indices"],
+  ] as const)
+    if (tensor)
+      checkTensor(
+        tensor,
+        place(name),
+        `Of the sparse tensor "${name}" the list of ${what}`,
+        report,
+      );
   const count = values.dims[0] ?? 0n;
-  const list = indices?.int64Data ?? [];
+  if (dims.some((dim) => dim <= 0n))
+    say(`has the shape [${dims.join(", ")}]`, "Sizes of a sparse tensor are positive.");
+  if (indices && indices.dataType !== INT64)
+    say("has indices that are not int64", "Store them as int64.");
+  const list = indices ? int64sOf(indices) : [];
   const isFlat = indices?.dims.length === 1;
   if (values.dims.length !== 1)
     say("has values of more than one dimension", "Store them as one list.");
@@ -145,6 +171,17 @@ function checkSparse(
     );
   else if (isFlat && list.some((index, i) => index <= (list[i - 1] ?? -1n)))
     say("has indices out of order", "Sort its values by index, each index once.");
+}
+
+const INT64 = 7;
+/** Numbers in the message itself; none of those that stay in the file. */
+function int64sOf(tensor: TensorProto): readonly bigint[] {
+  if (!isSet(tensor, "rawData")) return tensor.int64Data;
+  const { rawData } = tensor;
+  if (readMarker(rawData)) return [];
+  const view = new DataView(rawData.buffer, rawData.byteOffset, rawData.length);
+  const count = Math.floor(rawData.length / 8);
+  return Array.from({ length: count }, (_, i) => view.getBigInt64(8 * i, true));
 }
 
 function checkTensor(
@@ -164,6 +201,22 @@ function checkTensor(
     tensor.stringData,
   ].filter((list) => list.length > 0).length;
   const total = filled + (isSet(tensor, "rawData") ? 1 : 0);
+  if (filled > 0 && tensor.dataType !== 0 && !dtypeFromOnnx(tensor.dataType))
+    report(
+      "error",
+      "tensor-type",
+      place,
+      `${subject} has the unknown element type ${tensor.dataType}.`,
+      "Set one of ONNX; where it is newer than Lathe, its values belong in raw_data.",
+    );
+  if (isExternal(tensor) && total > 0)
+    report(
+      "error",
+      "tensor-data",
+      place,
+      `${subject} has its values in an external file and in the model.`,
+      "Keep one of them.",
+    );
   if (total > 1)
     report(
       "error",

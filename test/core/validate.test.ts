@@ -157,6 +157,7 @@ describe("validation", () => {
     const accepted = new Map(Object.entries(verdicts.accepted));
     const models = brokenModels(verdicts.count, verdicts.seed);
     assert.equal(models.length, accepted.size);
+    assert.ok(new Set(models.map(({ name }) => name.replace(/ #\d+$/, ""))).size >= 100);
     const file = path.join(folder, "model.onnx");
     for (const { name, bytes } of models) {
       writeFileSync(file, bytes);

@@ -1,8 +1,9 @@
 /** Operators whose outputs follow from attributes, shapes or small integer inputs alone. */
 import { dtype, dtypeFromOnnx, elementCount, type Dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
-import { concrete, product, unknownDims } from "./dims.ts";
+import { concrete, product } from "./dims.ts";
 import {
+  dimsFrom,
   isSmall,
   MAX_DATA,
   UNKNOWN,
@@ -59,11 +60,6 @@ const filled = (
   const dims = concrete(shape);
   if (dims === null || type === null || !isSmall(type, dims)) return null;
   return Array.from({ length: elementCount(dims) }, () => fill);
-};
-const dimsFrom = (c: RuleContext, index: number): readonly Dim[] | null => {
-  const { data, shape } = c.input(index);
-  const rank = shape?.[0];
-  return data ?? (typeof rank === "number" && rank <= 64 ? unknownDims(rank) : null);
 };
 
 const constantOfShape: Rule = (c) => {

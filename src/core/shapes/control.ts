@@ -7,6 +7,8 @@ import { agreeInfo } from "./sequences.ts";
 const ifRule: Rule = (c) => {
   const yes = c.body("then_branch", []);
   const no = c.body("else_branch", []);
+  if (yes && no && yes.length !== no.length)
+    c.problem(`The branches have ${yes.length} and ${no.length} outputs.`);
   const condition = c.input(0).data?.[0];
   if (typeof condition === "number") return (condition === 0 ? no : yes) ?? [];
   if (yes === null || no === null) return [];

@@ -3,7 +3,7 @@ import { dtype } from "../../shared/dtype.ts";
 import type { Dim } from "../model.ts";
 import { convShape } from "./convolution.ts";
 import { divideExactly, normalizeAxes, product, unknownDims } from "./dims.ts";
-import { needRank, value, type Rule, type RuleTable } from "./rule.ts";
+import { dimsFrom, needRank, value, type Rule, type RuleTable } from "./rule.ts";
 
 /** Inputs X [N, C, spatial…] and rois or boxes. */
 const roiAlign: Rule = (c) => [
@@ -36,7 +36,9 @@ const affineGrid: Rule = (c) => {
   const theta = c.input(0).shape;
   const spatial = typeof rank === "number" ? rank - 2 : (theta?.[1] ?? null);
   if (typeof spatial !== "number") return [value(c.input(0).dtype, null)];
-  const size = c.input(1).data ?? unknownDims(spatial + 2);
+  const isUsual = spatial === 2 || spatial === 3;
+  const size = dimsFrom(c, 1) ?? (isUsual ? unknownDims(spatial + 2) : null);
+  if (size === null) return [value(c.input(0).dtype, null)];
   const batch = size[0] ?? theta?.[0] ?? null;
   return [value(c.input(0).dtype, [batch, ...size.slice(2), spatial])];
 };
@@ -58,9 +60,7 @@ const centerCropPad: Rule = (c) => {
 /** [N, C·block, blocks] to [N, C, image…]. */
 const col2Im: Rule = (c) => {
   const { dtype: type, shape } = c.input(0);
-  const image = c.input(1);
-  const rank = image.shape?.[0];
-  const spatial = image.data ?? (typeof rank === "number" ? unknownDims(rank) : null);
+  const spatial = dimsFrom(c, 1);
   if (spatial === null) return [value(type, null)];
   const block = c.input(2).data;
   const channels = block ? divideExactly(shape?.[1] ?? null, product(block)) : null;

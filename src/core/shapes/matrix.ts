@@ -103,8 +103,11 @@ const einsum: Rule = (c) => {
     const shape = c.input(i).shape;
     const [before = "", after] = term.split("...");
     const named = before.length + (after?.length ?? 0);
-    if (shape === null || (after === undefined ? shape.length !== named : shape.length < named))
+    if (shape === null) return [value(type, null)];
+    if (after === undefined ? shape.length !== named : shape.length < named) {
+      c.problem(`The term "${term}" of the equation does not fit ${formatDims(shape)}.`);
       return [value(type, null)];
+    }
     const spread = shape.length - named;
     const letters = [...before, ...Array<string>(spread).fill(""), ...(after ?? "")];
     letters.forEach((letter, axis) => {

@@ -13,6 +13,7 @@ import { broadcastData } from "./elementwise.ts";
 import {
   axisOf,
   broadcast,
+  dimsFrom,
   formatDims,
   listOf,
   MAX_DATA,
@@ -30,8 +31,7 @@ const reshape: Rule = (c) => {
   needRank(c, 1, "The target shape", 1);
   const target = listOf(c, 1, "shape");
   if (target === null) {
-    const rank = c.input(1).shape?.[0];
-    return [value(type, typeof rank === "number" && rank <= 64 ? unknownDims(rank) : null)];
+    return [value(type, dimsFrom(c, 1))];
   }
   const copyZero = c.int("allowzero", 0) === 0;
   // An unknown element is a copied dimension in practice; it can be solved for like -1 when it is alone.
@@ -113,6 +113,10 @@ const unsqueeze: Rule = (c) => {
   const rank = shape.length + list.length;
   const axes = axesOf(c, list, rank);
   if (axes === null) return [value(type, null)];
+  if (new Set(axes).size < axes.length) {
+    c.problem(`The axes [${list.join(", ")}] name one of them twice.`);
+    return [value(type, null)];
+  }
   let next = 0;
   const out = Array.from({ length: rank }, (_, i): Dim =>
     axes.includes(i) ? 1 : (shape[next++] ?? null),
@@ -189,9 +193,7 @@ const split: Rule = (c) => {
 
 const expand: Rule = (c) => {
   const input = c.input(0);
-  const target = c.input(1);
-  const rank = target.shape?.[0];
-  const to = target.data ?? (typeof rank === "number" && rank <= 64 ? unknownDims(rank) : null);
+  const to = dimsFrom(c, 1);
   const shape = broadcast(c, [input.shape, to]);
   return [
     value(
@@ -214,6 +216,8 @@ const pad: Rule = (c) => {
   if (shape === null) return [value(type, null)];
   const axes = c.has(3) ? normalizeAxes(c.input(3).data, shape.length) : shape.map((_, i) => i);
   if (pads === null || axes === null) return [value(type, unknownDims(shape.length))];
+  if (pads.length !== 2 * axes.length)
+    c.problem(`There are ${pads.length} pads, and ${axes.length} axes take ${2 * axes.length}.`);
   return [
     value(
       type,

@@ -92,6 +92,8 @@ const depthToSpace: Rule = (c) => {
   const b = c.int("blocksize", 1);
   if (shape?.length !== 4) return [value(type, null)];
   const [n = null, channels = null, h = null, w = null] = shape;
+  if (typeof channels === "number" && channels % (b * b) !== 0)
+    c.problem(`${channels} channels are no blocks of ${b} × ${b}.`);
   return [value(type, [n, divideExactly(channels, b * b), multiply(h, b), multiply(w, b)])];
 };
 const spaceToDepth: Rule = (c) => {
@@ -99,6 +101,8 @@ const spaceToDepth: Rule = (c) => {
   const b = c.int("blocksize", 1);
   if (shape?.length !== 4) return [value(type, null)];
   const [n = null, channels = null, h = null, w = null] = shape;
+  for (const size of [h, w])
+    if (typeof size === "number" && size % b !== 0) c.problem(`${size} is no multiple of ${b}.`);
   return [value(type, [n, multiply(channels, b * b), divideExactly(h, b), divideExactly(w, b)])];
 };
 

@@ -1,7 +1,7 @@
 /** What a shape rule sees of a node, and what it answers. Rules are pure and total: unknown is null. */
 import { elementCount, type Dtype } from "../../shared/dtype.ts";
 import type { Dim, ElementType, GraphNode, Tensor, Value } from "../model.ts";
-import { broadcastShapes, concrete, normalizeAxis } from "./dims.ts";
+import { broadcastShapes, concrete, normalizeAxis, unknownDims } from "./dims.ts";
 
 /** What is known of one value. */
 export interface Info {
@@ -187,3 +187,10 @@ const READERS: Readonly<Record<string, (view: DataView, at: number) => number>> 
   float32: (view, at) => view.getFloat32(at, true),
   float64: (view, at) => view.getFloat64(at, true),
 };
+
+/** The shape that an input holds as its elements; where those are not known, as many dimensions. */
+export function dimsFrom(c: RuleContext, index: number): readonly Dim[] | null {
+  const { data, shape } = c.input(index);
+  const rank = shape?.[0];
+  return data ?? (typeof rank === "number" && rank <= MAX_RANK ? unknownDims(rank) : null);
+}
