@@ -20,6 +20,7 @@ import {
 import { htmlReport, type HtmlReport } from "../shared/htmlReport.ts";
 import type {
   ApplyResult,
+  BenchResult,
   DiffMeasures,
   DiffStructure,
   Jobs,
@@ -39,6 +40,13 @@ export interface Comparison {
   readonly measures: DiffMeasures;
 }
 
+interface Wanted {
+  readonly activations?: boolean;
+  /** Measured already, on the samples that are set aside for it: not measured once more on others. */
+  readonly accuracy?: PairedQuality | null;
+  readonly latency?: BenchResult | null;
+}
+
 /** @param from share of the whole command's progress that is already done. */
 export async function compare(
   before: Doc,
@@ -46,7 +54,7 @@ export async function compare(
   data: string | null,
   context: Context,
   from: number,
-  activations = false,
+  { activations = false, accuracy = null, latency = null }: Wanted = {},
 ): Promise<Comparison> {
   const { client, signal } = context;
   const structure = await client.ask("diffStructure", { before, after }, { signal });
@@ -60,22 +68,31 @@ export async function compare(
     { before, after },
     partOf(context, from + span * 0.05, from + span * 0.3),
   );
-  const measures = await measure({ before, after, data, activations }, context, from + span * 0.3);
-  return { ...summaries, structure, tensors, measures };
+  const measures = await measure(
+    { before, after, data, activations, latency: latency === null },
+    context,
+    from + span * 0.3,
+  );
+  return {
+    ...summaries,
+    structure,
+    tensors,
+    measures: {
+      ...measures,
+      accuracy: accuracy ?? measures.accuracy,
+      latency: latency ?? measures.latency,
+    },
+  };
 }
 
 /** Where there is no runtime the rest of the comparison still stands, and the notes say what is missing. */
 async function measure(
-  asked: Omit<Params<Jobs, "diffMeasures">, "latency">,
+  asked: Params<Jobs, "diffMeasures">,
   context: Context,
   from: number,
 ): Promise<DiffMeasures> {
   try {
-    return await context.client.job(
-      "diffMeasures",
-      { ...asked, latency: true },
-      partOf(context, from, 1),
-    );
+    return await context.client.job("diffMeasures", asked, partOf(context, from, 1));
   } catch (error) {
     if (!(error instanceof LatheError) || error.failure.where !== "onnxruntime") throw error;
     return {

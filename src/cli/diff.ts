@@ -40,7 +40,9 @@ export const diff: Command = {
     const data = dataPath(args);
     const before = await context.client.open(a);
     const after = await context.client.open(b);
-    const comparison = await compare(before, after, data, context, 0, args.flag("activations"));
+    const comparison = await compare(before, after, data, context, 0, {
+      activations: args.flag("activations"),
+    });
     if (report !== null) writeReport(report, comparison, [], context);
     return {
       json: { ...comparisonJson(comparison), report },

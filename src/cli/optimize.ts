@@ -68,7 +68,10 @@ export const optimize: Command = {
     );
     if (!result.found || result.output === null) return outcome(model, result, null);
     const after = await context.client.open(result.output);
-    const comparison = await compare(opened, after, data, context, BEFORE_REPORT);
+    const comparison = await compare(opened, after, data, context, BEFORE_REPORT, {
+      accuracy: result.quality,
+      latency: result.latency,
+    });
     const { considered, reasons, suggestions, data: splits } = result;
     writeReport(report, comparison, result.applied, context, {
       considered,

@@ -26,6 +26,9 @@ describe("optimize", () => {
     for (const key of ["dropLow", "dropHigh", "latencyRatio", "considered", "reasons"])
       assert.ok(answer[key] !== undefined && answer[key] !== null, key);
     assert.ok((answer["dropHigh"] as number) <= 0.05);
+    const { accuracy, latency } = answer["comparison"] as Record<string, Record<string, unknown>>;
+    assert.deepEqual(accuracy!["after"], answer["after"], "nothing is measured twice");
+    assert.equal(latency!["ratio"], answer["latencyRatio"]);
     assert.ok((answer["sizeAfter"] as number) < 0.5 * (answer["sizeBefore"] as number));
     for (const name of ["small.onnx", "small.onnx.lathe.json", "small.onnx.html"])
       assert.ok(existsSync(file(name)), name);

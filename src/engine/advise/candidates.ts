@@ -14,6 +14,8 @@ import type { Alternative, Layer, Way } from "./menu.ts";
 export interface Candidate {
   readonly label: string;
   readonly entries: readonly Entry[];
+  /** What is done to the whole model before its layers are stored in another way. */
+  readonly first: Alternative | null;
   readonly picks: Picks;
   /** Sum of its layers' damages, each measured alone. */
   readonly predicted: number;
@@ -79,6 +81,7 @@ export function candidatesFor(
       {
         label: labelOf(picks),
         entries,
+        first: null,
         picks,
         ...prediction(scene, picks),
         savedBytes: picks.reduce((sum, option) => sum + (option?.savedBytes ?? 0), 0),
@@ -104,13 +107,15 @@ function afterwards(scene: CandidateScene, candidates: readonly Candidate[]): re
 /** A candidate with something done to the whole model before; null: only that. */
 export function after(
   scene: Pick<CandidateScene, "before" | "ways" | "layers" | "damages">,
-  { label, entries }: Alternative,
+  alternative: Alternative,
   candidate: Candidate | null,
 ): Candidate {
+  const { label, entries } = alternative;
   const picks = candidate?.picks ?? scene.layers.map(() => null);
   return {
     label: candidate ? `${label}, ${candidate.label}` : label,
     entries: assemble([...scene.before, ...entries], scene.ways, picks),
+    first: alternative,
     picks,
     ...prediction(scene, picks),
     predicted: NaN,

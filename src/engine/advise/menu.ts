@@ -73,11 +73,18 @@ export const preparations = (): readonly Entry[] =>
 export interface Alternative {
   readonly label: string;
   readonly entries: readonly Entry[];
+  /** Why it may be worth it. */
+  readonly reason: string;
 }
 
 /** @param shrink whether removing channels is worth it: for speed, or for sizes below 8 bit. */
 export const alternatives = (model: Model, shrink: boolean): readonly Alternative[] => [
-  ...alternative(model, "equalized", entryOf("quantize.equalize", {})),
+  ...alternative(
+    model,
+    "equalized",
+    entryOf("quantize.equalize", {}),
+    "channels of unequal size are balanced before they are rounded, and the outputs stay the same",
+  ),
   ...(shrink ? shrinking(model, [0.125, 0.25]) : []),
 ];
 
@@ -91,11 +98,19 @@ const shrinking = (model: Model, amounts: readonly number[]): readonly Alternati
       model,
       `${100 * amount} % of channels removed`,
       entryOf("prune.channels", { amount }),
+      "those whose loss the layers that read them can make up for best go, and these layers are fitted anew",
     ),
   );
 
-const alternative = (model: Model, label: string, entry: Entry | null): readonly Alternative[] =>
-  entry && planEntry(model, entry).plan.units.length > 0 ? [{ label, entries: [entry] }] : [];
+const alternative = (
+  model: Model,
+  label: string,
+  entry: Entry | null,
+  reason: string,
+): readonly Alternative[] =>
+  entry && planEntry(model, entry).plan.units.length > 0
+    ? [{ label, entries: [entry], reason }]
+    : [];
 
 /** Ways that change at least one layer of the model. */
 export function waysFor(

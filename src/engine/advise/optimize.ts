@@ -224,7 +224,7 @@ async function write(
     quality,
     latency,
     sizeAfter: candidate.sizeBytes,
-    suggestions: say.suggestions(candidate, quality, latency),
+    suggestions: say.suggestions(candidate, quality, latency, trial.sizeBefore),
   };
   if (to === null) return { ...result, verified: { skipped: "nothing was written" } };
   const saved = await save(

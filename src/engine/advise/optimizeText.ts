@@ -118,6 +118,7 @@ export const say = {
     one: Candidate & Apart,
     quality: PairedQuality | null,
     latency: BenchResult,
+    sizeBefore: number,
   ): readonly Suggestion[] => {
     const groups = new Map<
       string,
@@ -136,18 +137,36 @@ export const say = {
       groups.set(option.way.label, known);
     }
     const kept = one.picks.filter((option) => option === null).length;
-    return [...groups].map(([label, { bytes, count, entry }]) => ({
-      title: `${label} for ${plural(count, "layer")}`,
-      entries: entry,
-      predictedGain: `${formatBytes(bytes)} less${groups.size === 1 ? `, ${times(latency)} of the time here` : ""}`,
-      measuredRisk:
-        quality === null
-          ? `${apart(one)} for the whole recipe`
-          : `a drop of ${dropText(quality)} for the whole recipe`,
-      reason:
-        kept === 0
-          ? "every layer bears it"
-          : `${plural(kept, "layer")} that bear it least stay as they are`,
-    }));
+    const { first } = one;
+    const speed = `${times(latency)} of the time here`;
+    const measuredRisk = `${quality === null ? apart(one) : `a drop of ${dropText(quality)}`} for the whole recipe`;
+    return [
+      ...(first === null
+        ? []
+        : [
+            {
+              title: first.label,
+              entries: first.entries,
+              predictedGain: `${formatBytes(sizeBefore - one.sizeBytes)} less, ${speed}${groups.size === 0 ? "" : ", for the whole recipe"}`,
+              measuredRisk,
+              reason: first.reason,
+            },
+          ]),
+      ...[...groups].map(([label, { bytes, count, entry }]) => ({
+        title: `${label} for ${plural(count, "layer")}`,
+        entries: entry,
+        predictedGain:
+          first === null
+            ? `${formatBytes(bytes)} less${groups.size === 1 ? `, ${speed}` : ""}`
+            : `${formatBytes(bytes)} less by itself`,
+        measuredRisk,
+        reason:
+          kept === 0
+            ? "every layer bears it"
+            : kept === 1
+              ? "1 layer that bears it least stays as it is"
+              : `${kept} layers that bear it least stay as they are`,
+      })),
+    ];
   },
 };

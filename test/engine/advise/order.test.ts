@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { say } from "../../../src/engine/advise/optimizeText.ts";
 import {
   inOrder,
   isSlower,
@@ -25,6 +26,7 @@ const one = (
 ): Measured => ({
   label,
   entries: [],
+  first: null,
   picks: [],
   predicted: damage,
   savedBytes: 0,
@@ -113,4 +115,16 @@ test("what was measured but not chosen is told what the chosen one has over it",
   assert.match(said(one("slower", 90, 0.001, 1.3)), /slower here/);
   assert.match(said(one("far", 102, 0.01, 0.7)), /nearer/);
   assert.match(said(one("large", 150, 0, 0.9), goal({ faster: true })), /faster here/);
+});
+
+test("what is done before layers are stored otherwise is a suggestion of its own", () => {
+  const entries = [{ transform: "prune.channels", params: { amount: 0.25 } }];
+  const first = { label: "25 % of channels removed", entries, reason: "why" };
+  const plain = one("x", 3000, 0.1, 0.9);
+  const pruned = say.suggestions({ ...plain, first }, null, plain.latency, 4000);
+  assert.deepEqual(
+    pruned.map(({ title, entries: own, reason }) => [title, own, reason]),
+    [["25 % of channels removed", entries, "why"]],
+  );
+  assert.deepEqual(say.suggestions(plain, null, plain.latency, 4000), []);
 });
