@@ -19,7 +19,7 @@ import type { ByteRange } from "../core/model.ts";
 import type { TensorData } from "../core/plugin.ts";
 import type { TensorSink } from "../core/transaction.ts";
 import type { Entry, Fingerprint } from "../shared/doc.ts";
-import { CHUNK_BYTES } from "./saveWrite.ts";
+import { CHUNK_BYTES } from "./output.ts";
 import { touch, type Scratch } from "./scratch.ts";
 
 /** Sorted keys, so that equal entries have equal text. */

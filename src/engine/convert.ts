@@ -33,7 +33,12 @@ export async function convert(
   const other = weights === null ? null : (await env.open(weights)).model;
   const wanted = wantedModel(model, other, to);
   const { externalData, overwrite, maxShardBytes = null } = options;
-  const stageOptions = { externalData, overwrite, allowInput: overwrite };
+  const stageOptions = {
+    externalData,
+    overwrite,
+    allowInput: overwrite,
+    uncached: !options.verify,
+  };
   const asItIs =
     isUntouched(doc) &&
     other === null &&

@@ -130,6 +130,7 @@ async function write(
     externalData: options.externalData,
     overwrite: options.overwrite,
     allowInput: options.overwrite,
+    uncached: unchanged || !options.verify || isWithoutGraph(doc),
   };
   const writing = part(task, 0.6, options.verify ? 0.85 : 0.98);
   // Random, so that no model can hold the same text and be patched in a place of its own.

@@ -50,6 +50,7 @@ export async function stageModel(
   late: LateText | null = null,
 ): Promise<Staged> {
   const target = checkTarget(model, to, options);
+  const { uncached } = options;
   const stem = path.basename(withoutExtension(target.file));
   const encode = (
     dataName: (file: DataFile) => string,
@@ -79,7 +80,7 @@ export async function stageModel(
       const names: string[] = [];
       const checksums: string[] = [];
       for (const file of data) {
-        const name = await stageData(file, { folder, target, stem }, onBytes, task);
+        const name = await stageData(file, { folder, target, stem, uncached }, onBytes, task);
         names.push(name);
         checksums.push(
           file.needsChecksum === true ? await sha1Of(path.join(folder, name), task) : NO_CHECKSUM,
@@ -91,7 +92,7 @@ export async function stageModel(
       );
       const pieces = files.find((file) => file.role === "model")?.pieces ?? [];
       const file = path.join(folder, path.basename(target.file));
-      await writePieces(file, pieces, onBytes, task, late);
+      await writePieces(file, pieces, onBytes, task, { late, uncached });
       return names;
     },
     task,
@@ -109,6 +110,7 @@ export async function stageCopy(
   task: Task,
 ): Promise<Staged> {
   const target = checkTarget(model, to, options);
+  const { uncached } = options;
   const [main, ...rest] = model.files;
   if (!main) throw new Error("a model without a file cannot be copied");
   const home = realpathSync(path.dirname(path.resolve(main.path)));
@@ -136,7 +138,7 @@ export async function stageCopy(
       for (const { name, file, sizeBytes: length } of copies) {
         mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
         const pieces = [{ file, offset: 0, length }];
-        await writePieces(path.join(folder, name), pieces, onBytes, task);
+        await writePieces(path.join(folder, name), pieces, onBytes, task, { uncached });
       }
       return missing.map(({ name }) => name);
     },

@@ -34,7 +34,13 @@ export async function stageData(
     folder,
     target,
     stem,
-  }: { readonly folder: string; readonly target: Target; readonly stem: string },
+    uncached,
+  }: {
+    readonly folder: string;
+    readonly target: Target;
+    readonly stem: string;
+    readonly uncached?: boolean | undefined;
+  },
   onBytes: (count: number) => void,
   task: Task,
 ): Promise<string> {
@@ -45,11 +51,13 @@ export async function stageData(
     // The model is tried where it is staged, so what it needs has to be there too.
     if (fate === "there" && linked(path.join(target.folder, kept.location), staged))
       onBytes(sizeBytes);
-    else await writePieces(staged, pieces, onBytes, task);
+    else await writePieces(staged, pieces, onBytes, task, { uncached });
     return kept.location;
   }
   const temporary = path.join(folder, "data");
-  await writePieces(temporary, pieces, onBytes, task);
+  // A checksum is taken of the written file.
+  const past = uncached === true && file.needsChecksum !== true;
+  await writePieces(temporary, pieces, onBytes, task, { uncached: past });
   const named = (digits: string): string => dataNameOf(stem, digits);
   const name = await freeName(target.folder, temporary, null, named, task);
   renameSync(temporary, path.join(folder, name));

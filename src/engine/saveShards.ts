@@ -65,7 +65,7 @@ export async function stageShards(
         }
         const plain = shardName(stem, i, planned.length, null);
         const staged = path.join(folder, plain);
-        await writePieces(staged, pieces, onBytes, task);
+        await writePieces(staged, pieces, onBytes, task, { uncached: options.uncached });
         const named = (digits: string): string => shardName(stem, i, planned.length, digits);
         const location = await freeName(target.folder, staged, plain, named, task);
         if (location !== plain) renameSync(staged, path.join(folder, location));
@@ -73,7 +73,7 @@ export async function stageShards(
       }
       const pieces = [encodeIndex(model, placed)];
       const file = path.join(folder, path.basename(target.file));
-      await writePieces(file, pieces, onBytes, task, late);
+      await writePieces(file, pieces, onBytes, task, { late });
       return placed.map(({ location }) => location);
     },
     task,

@@ -11,6 +11,8 @@ export interface StageOptions {
   readonly overwrite: boolean;
   /** The output may be a file the model is read from. */
   readonly allowInput: boolean;
+  /** Nobody reads the files soon, such as the runtime that tries them. */
+  readonly uncached?: boolean;
 }
 
 export interface Target {

@@ -1,18 +1,12 @@
 /** Pieces to files: a few megabytes at a time, so that any model can be written and cancelled. */
-import { closeSync, openSync, writeSync } from "node:fs";
 import path from "node:path";
 import type { Piece } from "../formats/byteSource.ts";
 import { Cancelled, engineErrors, formatErrors, type EngineError } from "../shared/errors.ts";
 import type { Task } from "../shared/task.ts";
-import { earlyFlush } from "./earlyFlush.ts";
+import { directOutput, MIN_DIRECT_BYTES } from "./directOutput.ts";
 import { codeOf, readInto } from "./files.ts";
+import { cachedOutput, type Output } from "./output.ts";
 import { freeBytes } from "./saveTarget.ts";
-
-/**
- * Bytes of one write. Linux caches a larger one in pages of megabytes, which are dear where the host
- * must find them first: 1.5 GB took 3.2 CPU seconds by 4 MiB and 0.6 by 256 KiB (a virtual machine).
- */
-export const CHUNK_BYTES = 256 * 1024;
 
 /** Turns the event loop, so that a cancel message is heard. @throws Cancelled */
 export async function breathe(task: Task): Promise<void> {
@@ -45,8 +39,15 @@ function placeOf(pieces: readonly Piece[], placeholder: string): number {
   return place;
 }
 
+export interface WriteOptions {
+  /** Overwrites bytes at the end, when they are known. */
+  readonly late?: LateText | null;
+  /** Nobody reads the file soon, so it need not stay in the system's memory. */
+  readonly uncached?: boolean | undefined;
+}
+
 /**
- * Writes and flushes a new file; `late` overwrites bytes at the end, when they are known.
+ * Writes and flushes a new file.
  * @throws Cancelled, EngineError (no room, no rights), FormatError when a source is shorter than a
  *   range of it.
  */
@@ -55,20 +56,15 @@ export async function writePieces(
   pieces: readonly Piece[],
   onBytes: (count: number) => void,
   task: Task,
-  late: LateText | null = null,
+  { late = null, uncached = false }: WriteOptions = {},
 ): Promise<void> {
   const place = late && placeOf(pieces, late.placeholder);
-  const buffer = new Uint8Array(CHUNK_BYTES);
+  const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const out = await attempt(file, 0, () => openOutput(file, uncached ? sizeBytes : 0));
+  let buffer = out.buffer;
   let used = 0;
-  const fd = attempt(file, 0, () => openSync(file, "wx"));
-  const disk = earlyFlush(fd);
   const flush = async (): Promise<void> => {
-    const bytes = buffer.subarray(0, used);
-    for (let done = 0; done < bytes.length;)
-      done += attempt(file, bytes.length - done, () =>
-        writeSync(fd, bytes, done, bytes.length - done),
-      );
-    disk.wrote(used);
+    buffer = await attempt(file, used, () => out.write(used));
     onBytes(used);
     used = 0;
     await breathe(task);
@@ -77,7 +73,7 @@ export async function writePieces(
     await breathe(task);
     for (const piece of pieces)
       for (let done = 0; done < piece.length;) {
-        const count = Math.min(CHUNK_BYTES - used, piece.length - done);
+        const count = Math.min(buffer.length - used, piece.length - done);
         const into = buffer.subarray(used, used + count);
         if (piece instanceof Uint8Array) into.set(piece.subarray(done, done + count));
         else {
@@ -87,28 +83,31 @@ export async function writePieces(
         }
         used += count;
         done += count;
-        if (used === CHUNK_BYTES) await flush();
+        if (used === buffer.length) await flush();
       }
     await flush();
+    await attempt(file, 0, () => out.written());
     if (late && place !== null) {
-      // What is written goes to the disk while the text is waited for.
-      disk.begin();
+      out.begin();
       const bytes = Buffer.from(await late.text);
-      attempt(file, 0, () => writeSync(fd, bytes, 0, bytes.length, place));
+      await attempt(file, 0, () => out.overwrite(bytes, place));
     }
-    await disk.finish().catch((error: unknown) => {
-      throw writeFailure(file, 0, error);
-    });
+    await attempt(file, 0, () => out.finish());
   } finally {
-    await disk.settle();
-    closeSync(fd);
+    await out.close();
   }
 }
 
+/** @param uncachedBytes of a file that may go past the cache, else 0 */
+function openOutput(file: string, uncachedBytes: number): Output {
+  const cached = cachedOutput(file);
+  return (uncachedBytes >= MIN_DIRECT_BYTES ? directOutput(cached, file) : null) ?? cached;
+}
+
 /** @throws EngineError in the words of the catalogue. */
-function attempt<T>(file: string, needBytes: number, act: () => T): T {
+async function attempt<T>(file: string, needBytes: number, act: () => T | Promise<T>): Promise<T> {
   try {
-    return act();
+    return await act();
   } catch (error) {
     throw writeFailure(file, needBytes, error);
   }

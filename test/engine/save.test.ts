@@ -264,32 +264,40 @@ describe("saving", () => {
     assert.deepEqual(list(), ["m.onnx"]);
   });
 
-  it("cancels between chunks and leaves nothing", async () => {
-    const size = 200_000_000;
-    const header = safetensorsBytes(
-      { w: { dtype: "U8", shape: [size], data_offsets: [0, size] } },
-      0,
-    );
-    writeFileSync(at("big.safetensors"), header);
-    truncateSync(at("big.safetensors"), header.length + size);
-    const controller = new AbortController();
-    const steps: number[] = [];
-    const task: Task = {
-      signal: controller.signal,
-      progress: (fraction) => {
-        steps.push(fraction);
-        // As a message from the parent would: in a turn of the event loop of its own.
-        if (steps.length === 3)
-          setTimeout(() => {
-            controller.abort();
-          });
-      },
-    };
-    const work = stageModel(openModel(at("big.safetensors")), at("out.safetensors"), OPTIONS, task);
-    await assert.rejects(work, Cancelled);
-    assert.ok((steps.at(-1) ?? 1) < 0.5, `cancelled only at ${steps.at(-1) ?? 1}`);
-    assert.deepEqual(list(), ["big.safetensors", "m.onnx"]);
-  });
+  for (const uncached of [false, true])
+    it(`cancels between chunks and leaves nothing (uncached: ${uncached})`, async () => {
+      const size = 200_000_000;
+      const header = safetensorsBytes(
+        { w: { dtype: "U8", shape: [size], data_offsets: [0, size] } },
+        0,
+      );
+      writeFileSync(at("big.safetensors"), header);
+      truncateSync(at("big.safetensors"), header.length + size);
+      const controller = new AbortController();
+      const steps: number[] = [];
+      const task: Task = {
+        signal: controller.signal,
+        progress: (fraction) => {
+          steps.push(fraction);
+          // As a message from the parent would: in a turn of the event loop of its own.
+          if (steps.length === 3)
+            setTimeout(() => {
+              controller.abort();
+            });
+        },
+      };
+      const options = { ...OPTIONS, uncached };
+      const work = stageModel(
+        openModel(at("big.safetensors")),
+        at("out.safetensors"),
+        options,
+        task,
+      );
+      await assert.rejects(work, Cancelled);
+      assert.ok((steps.at(-1) ?? 1) < 0.5, `cancelled only at ${steps.at(-1) ?? 1}`);
+      assert.deepEqual(list(), ["big.safetensors", "m.onnx"]);
+      rmSync(at("big.safetensors"));
+    });
 
   it("fails without a trace when a source shrinks in the middle", async () => {
     const model = openModel(at("m.onnx"));

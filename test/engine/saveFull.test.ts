@@ -5,7 +5,9 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, it } from "node:test";
+import { directOutput } from "../../src/engine/directOutput.ts";
 import { closeAllFiles, openModel } from "../../src/engine/files.ts";
+import { cachedOutput } from "../../src/engine/output.ts";
 import { stageModel } from "../../src/engine/save.ts";
 import { EngineError } from "../../src/shared/errors.ts";
 import type { Task } from "../../src/shared/task.ts";
@@ -101,6 +103,24 @@ describe(
         closeAllFiles();
         for (const name of readdirSync(disk)) rmSync(path.join(disk, name));
       });
+
+    it("is told of a write past the cache too", async (t) => {
+      const file = path.join(disk, "large");
+      const cached = cachedOutput(file);
+      const out = directOutput(cached, file);
+      try {
+        if (out === null) return t.skip("no file goes past the cache here");
+        const fill = async (): Promise<void> => {
+          for (let done = 0, next = out.buffer; done <= DISK_BYTES; done += next.length)
+            next = await out.write(next.length);
+          await out.written();
+        };
+        await assert.rejects(fill(), { code: "ENOSPC" });
+      } finally {
+        await (out ?? cached).close();
+        rmSync(file);
+      }
+    });
 
     it("is known ahead where it is full already", async () => {
       const file = path.join(disk, "m.onnx");
