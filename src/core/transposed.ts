@@ -76,18 +76,24 @@ async function orderFreeSum(tensor: Tensor, ctx: WorkContext): Promise<string> {
   return `${plain} ${mixed}`;
 }
 
+/** Rows of one are compared with columns of the other, so many at a time as fit a strip: 64 MB. */
+const STRIP_PIECES = 16;
+
 async function isTransposed(a: Tensor, b: Tensor, ctx: WorkContext): Promise<boolean> {
   const [rows = 0, columns = 0] = a.shape;
   if (b.shape[0] !== columns || b.shape[1] !== rows) return false;
   const width = a.dtype.bits / 8;
-  const first = (await ctx.readBytes(a, 0, a.sizeBytes)).slice();
-  const second = await ctx.readBytes(b, 0, b.sizeBytes);
-  for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++)
-      for (let k = 0; k < width; k++)
-        if (
-          first[(row * columns + column) * width + k] !== second[(column * rows + row) * width + k]
-        )
-          return false;
+  const strip = Math.max(1, Math.floor((STRIP_PIECES * ctx.pieceValues) / columns));
+  for (let row = 0; row < rows; row += strip) {
+    const count = Math.min(strip, rows - row);
+    const own = await ctx.readBytes(a, row * columns * width, count * columns * width);
+    for (let column = 0; column < columns; column++) {
+      const other = await ctx.readBytes(b, (column * rows + row) * width, count * width);
+      for (let i = 0; i < count; i++)
+        for (let k = 0; k < width; k++)
+          if (own[(i * columns + column) * width + k] !== other[i * width + k]) return false;
+      if (column % 1024 === 0) await ctx.checkpoint();
+    }
+  }
   return true;
 }

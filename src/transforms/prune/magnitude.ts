@@ -19,6 +19,7 @@ import {
 import { nodeKey, nodeLabel, type Model, type Tensor } from "../../core/model.ts";
 import type { Unit } from "../../core/plan.ts";
 import { defineTransform } from "../../core/plugin.ts";
+import { rowsOf } from "../../core/rows.ts";
 import { scopeOf } from "../../core/scope.ts";
 import {
   binOf,
@@ -44,9 +45,6 @@ interface Global {
   readonly broken: readonly string[];
   readonly done: boolean;
 }
-
-/** Values read at once (16 MiB of float32). */
-const CHUNK_VALUES = 4 * 1024 * 1024;
 
 export default defineTransform({
   meta: {
@@ -216,19 +214,13 @@ function layersByWeight(model: Model, skipped: Skip[]): Map<Tensor, LinearLayer[
 
 /** The weight in runs of whole rows; a multiple of `multiple` rows each but for the last. */
 async function* pieces(
-  { weight: { tensor }, rows, columns, inner }: LinearLayer,
+  { weight: { tensor }, rows: all }: LinearLayer,
   ctx: WorkContext,
   multiple = 1,
 ): AsyncGenerator<{ readonly values: Float32Array; readonly rows: number }> {
-  const perRow = columns * inner;
-  const unit = Math.max(1, multiple);
-  const step = Math.max(1, Math.floor(CHUNK_VALUES / Math.max(1, perRow * unit))) * unit;
-  for (let row = 0; row < rows; row += step) {
-    const end = Math.min(rows, row + step);
-    const values = await ctx.readRowsF32(tensor, row, end);
-    yield { values: values.slice(), rows: end - row };
-    ctx.progress(end / rows);
-    await ctx.checkpoint();
+  for await (const { from, to, values } of rowsOf(ctx, tensor, Math.max(1, multiple))) {
+    yield { values, rows: to - from };
+    ctx.progress(to / all);
   }
 }
 

@@ -17,8 +17,9 @@ import type { WorkContext } from "../../core/context.ts";
 import type { Graph, GraphNode, GraphPath, Model, Tensor } from "../../core/model.ts";
 import type { Unit } from "../../core/plan.ts";
 import { defineTransform } from "../../core/plugin.ts";
+import { valuesOf } from "../../core/rows.ts";
 import { scopeOf } from "../../core/scope.ts";
-import { dtype } from "../../shared/dtype.ts";
+import { dtype, elementCount } from "../../shared/dtype.ts";
 import { choice, number } from "../../shared/params.ts";
 import { exactSize, type Skip } from "../../shared/report.ts";
 import { beyondHalf, MAX_FLOAT16 } from "./lib/halfRange.ts";
@@ -30,8 +31,6 @@ interface HalfUnit extends Unit {
 
 /** The Cast that a converted tensor needs takes 60 bytes and more. */
 const MIN_BYTES = 1024;
-/** Values converted at once (16 MiB of float32). */
-const CHUNK_VALUES = 4 * 1024 * 1024;
 
 export default defineTransform({
   meta: {
@@ -207,29 +206,21 @@ async function* halves(
   ctx: WorkContext,
   error: { signal: number; noise: number; largest: number },
 ): AsyncGenerator<Uint8Array> {
-  const [rows = 1, ...rest] = tensor.shape;
-  const perRow = rest.reduce((a, b) => a * b, 1);
-  const step = Math.max(1, Math.floor(CHUNK_VALUES / Math.max(1, perRow)));
-  const buffer = new Float32Array(Math.min(step, rows) * perRow);
-  for (let row = 0; row < rows; row += step) {
-    const end = Math.min(rows, row + step);
-    const values =
-      tensor.shape.length === 0
-        ? await ctx.readF32(tensor)
-        : await ctx.readRowsF32(tensor, row, end, buffer);
+  const count = elementCount(tensor.shape);
+  for await (const { to, values } of valuesOf(ctx, tensor)) {
     const bytes = ctx.kernels.fromF32(FLOAT16, values);
     const back = ctx.kernels.toF32(FLOAT16, bytes, values.length);
+    let { signal, noise, largest } = error;
     for (let i = 0; i < values.length; i++) {
       const x = values[i] ?? 0;
       const size = Math.abs(x);
       // NaN is not larger than anything: it must be looked for.
-      if (size > error.largest || Number.isNaN(x))
-        error.largest = Number.isNaN(x) ? Infinity : size;
-      error.signal += x * x;
-      error.noise += (x - (back[i] ?? 0)) ** 2;
+      if (size > largest || Number.isNaN(x)) largest = Number.isNaN(x) ? Infinity : size;
+      signal += x * x;
+      noise += (x - (back[i] ?? 0)) ** 2;
     }
+    Object.assign(error, { signal, noise, largest });
     yield bytes;
-    ctx.progress(end / rows);
-    await ctx.checkpoint();
+    ctx.progress(to / count);
   }
 }
