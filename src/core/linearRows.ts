@@ -2,8 +2,9 @@
  * A linear layer's weight as rows [groups, outputs, K] in the order of its input statistics: K runs
  * over input channels of the group and, within each, over the kernel.
  */
-import type { LinearLayer } from "./linearLayer.ts";
+import { forEachChannelPair, type LinearLayer } from "./linearLayer.ts";
 import { nodeKey } from "./model.ts";
+import { rowsOf, type Reading } from "./rows.ts";
 import { useOf, type Place } from "./statistics.ts";
 
 export interface RowShape {
@@ -24,13 +25,39 @@ export function rowShape(layer: LinearLayer): RowShape | null {
 /** Where the statistics of the layer's input are taken. */
 export const inputPlace = (layer: LinearLayer): Place => useOf(layer.path, nodeKey(layer.node), 0);
 
-/** The stored values as rows; float64. */
-export function toRows(layer: LinearLayer, values: ArrayLike<number>): Float64Array {
-  const { rows, columns, outFirst } = layer;
-  if (outFirst) return Float64Array.from(values);
-  const out = new Float64Array(rows * columns);
-  for (let r = 0; r < rows; r++)
-    for (let c = 0; c < columns; c++) out[c * rows + r] = values[r * columns + c] ?? 0;
+/**
+ * Calls `visit` with each value of some stored rows, its output channel and its column of K; of each
+ * output in the order of its columns. @param first the first of the rows
+ */
+export function forEachRowValue(
+  layer: LinearLayer,
+  values: Float32Array,
+  visit: (value: number, output: number, column: number) => void,
+  first = 0,
+): void {
+  const { inner, inChannels, groups } = layer;
+  const perGroup = inChannels / groups;
+  forEachChannelPair(
+    layer,
+    values,
+    (start, input, output) => {
+      const column = (input % perGroup) * inner;
+      for (let i = 0; i < inner; i++) visit(values[start + i] ?? 0, output, column + i);
+    },
+    first,
+  );
+}
+
+/** The stored values as rows, a copy. */
+export async function readRows(layer: LinearLayer, ctx: Reading): Promise<Float32Array> {
+  const { rows, columns, inner, outFirst } = layer;
+  const out = new Float32Array(rows * columns * inner);
+  for await (const { from, to, values } of rowsOf(ctx, layer.weight.tensor)) {
+    if (outFirst) out.set(values, from * columns * inner);
+    else
+      for (let c = 0; c < columns; c++)
+        for (let r = from; r < to; r++) out[c * rows + r] = values[(r - from) * columns + c] ?? 0;
+  }
   return out;
 }
 

@@ -8,12 +8,14 @@ import { openScratch } from "../../src/engine/scratch.ts";
 import { loadKernels } from "../../src/engine/wasm.ts";
 import type { Doc, Entry } from "../../src/shared/doc.ts";
 
-export const testEnvironment = (folder: string): EngineEnv =>
+/** @param pieceValues as in `EnvironmentOptions` */
+export const testEnvironment = (folder: string, pieceValues?: number): EngineEnv =>
   createEnvironment({
     scratch: openScratch(`${folder}/scratch`),
     kernels: loadKernels(),
     build: "test",
     computing: createComputing(1),
+    ...(pieceValues === undefined ? {} : { pieceValues }),
   });
 
 /** What jobs are given. */

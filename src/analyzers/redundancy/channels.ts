@@ -14,7 +14,7 @@
  */
 import { defineAnalyzer, type AnalyzeContext } from "../../core/analyzer.ts";
 import { isLinearOp, linearLayer, type LinearLayer } from "../../core/linearLayer.ts";
-import { rowShape, toRows, type RowShape } from "../../core/linearRows.ts";
+import { forEachRowValue, readRows, rowShape, type RowShape } from "../../core/linearRows.ts";
 import {
   nodeKey,
   nodeLabel,
@@ -22,9 +22,11 @@ import {
   type GraphPath,
   type Model,
 } from "../../core/model.ts";
+import { rowsOf } from "../../core/rows.ts";
 import { scopeOf } from "../../core/scope.ts";
 import { inferShapes } from "../../core/shapeInference.ts";
 import { valueAt, type ChannelRange, type Gram, type Need } from "../../core/statistics.ts";
+import { elementCount } from "../../shared/dtype.ts";
 import { plural } from "../../shared/format.ts";
 import { number } from "../../shared/params.ts";
 import type { Metric, ReportRow, Skip } from "../../shared/report.ts";
@@ -186,27 +188,43 @@ async function byWeights(
   similarity: number,
   ctx: AnalyzeContext,
 ): Promise<Weighed | null> {
-  const rows = toRows(layer, await ctx.readF32(layer.weight.tensor));
-  if (!rows.every(Number.isFinite)) return null;
   const { groups, outputs, k } = shape;
-  const zeros = rows.reduce((sum, x) => sum + (x === 0 ? 1 : 0), 0);
-  let zero = 0;
-  let similar: number | null = outputs > MAX_CHANNELS ? null : 0;
+  const { tensor } = layer.weight;
+  const used = new Uint8Array(layer.outChannels);
+  let zeros = 0;
+  let isNumbers = true;
+  for await (const { from, values } of rowsOf(ctx, tensor)) {
+    forEachRowValue(
+      layer,
+      values,
+      (value, output) => {
+        if (value === 0) zeros++;
+        else used[output] = 1;
+        if (!Number.isFinite(value)) isNumbers = false;
+      },
+      from,
+    );
+    if (!isNumbers) return null;
+  }
+  const sparsity = zeros / Math.max(1, elementCount(tensor.shape));
+  const zero = used.reduce((sum, one) => sum + 1 - one, 0);
+  if (outputs > MAX_CHANNELS) return { sparsity, zero, similar: null };
+  // One weight per filter is always a multiple of another.
+  if (k < 2) return { sparsity, zero, similar: 0 };
+  const rows = await readRows(layer, ctx);
+  let similar = 0;
   for (let g = 0; g < groups; g++) {
-    const data = Float32Array.from(rows.subarray(g * outputs * k, (g + 1) * outputs * k));
+    const data = rows.subarray(g * outputs * k, (g + 1) * outputs * k);
     for (let o = 0; o < outputs; o++) {
       const row = data.subarray(o * k, (o + 1) * k);
       const norm = Math.sqrt(row.reduce((sum, x) => sum + x * x, 0));
-      if (norm === 0) zero++;
-      else row.forEach((x, i) => (row[i] = x / norm));
+      if (norm > 0) row.forEach((x, i) => (row[i] = x / norm));
     }
-    // One weight per filter is always a multiple of another.
-    if (similar === null || k < 2) continue;
     const matrix = { rows: outputs, cols: k, data };
     const cosines = await ctx.blas.gemm(matrix, matrix, { transB: true });
     similar += alike(cosines.data, outputs, similarity);
   }
-  return { sparsity: zeros / Math.max(1, rows.length), zero, similar };
+  return { sparsity, zero, similar };
 }
 
 /** How many of `count` have a value of at least `least`, either sign, with one that stays. */

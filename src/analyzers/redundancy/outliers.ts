@@ -108,7 +108,7 @@ export default defineAnalyzer({
         skipped.push({ name: layer.label, reason: `its weight is ${tensor.dtype.name}` });
         continue;
       }
-      const weight = ofWeight(await ctx.readF32(tensor), tensor.shape, layer.channelAxis);
+      const weight = await ofWeight(ctx, tensor, layer.channelAxis);
       if (weight === null) {
         skipped.push({ name: layer.label, reason: "its weight holds NaN or infinite values" });
         continue;

@@ -54,6 +54,10 @@ export function binOf({ counts }: SizeCounts, count: number): { bin: number; bel
   return { bin: counts.length - 1, below };
 }
 
+/** |x| by the upper and lower half of its bits. */
+export const sizeOf = (upper: number, lower: number): number =>
+  new Float32Array(Uint32Array.of((upper << LOW_BITS) | lower).buffer)[0] ?? 0;
+
 /** Values smaller than this go; of those that are equal, so many. */
 export interface Threshold {
   /** Bits of |x|. */

@@ -80,7 +80,7 @@ export default defineTransform({
     if (!node) return { name, reason: "it is not there" };
     const pair = await pairOf(tx.model, nodeKey(node), ctx);
     if (typeof pair === "string") return { name, reason: pair };
-    const { layer, shape, rows, original } = pair;
+    const { layer, shape, original } = pair;
     const at = inputPlace(layer);
     if (target === "local" && original.k !== shape.k)
       return { name, reason: `it has ${shape.k} inputs and the original ${original.k}` };
@@ -89,12 +89,15 @@ export default defineTransform({
       target === "local" ? null : ctx.stat({ stat: "mean", at, of: "base" }),
     ]);
     const { groups, k } = shape;
-    const wanted = meanOutputs(
-      layer,
-      { groups, rows: original.rows, k: original.k },
+    const wanted = await meanOutputs(
+      original.layer,
+      original.outputs,
+      { groups, k: original.k },
       (then ?? now).mean,
+      ctx,
     );
-    const got = meanOutputs(layer, { groups, rows, k }, now.mean);
+    const all = Array.from({ length: layer.outChannels }, (_, i) => i);
+    const got = await meanOutputs(layer, all, { groups, k }, now.mean, ctx);
     const [bias, old] = await Promise.all([
       layer.bias ? ctx.readF32(layer.bias.tensor) : null,
       original.layer.bias ? ctx.readF32(original.layer.bias.tensor) : null,

@@ -11,7 +11,7 @@
  * fit within a mask.
  */
 import type { WorkContext } from "../../core/context.ts";
-import { fromRows, inputPlace, rowShape } from "../../core/linearRows.ts";
+import { fromRows, inputPlace, readRows, rowShape } from "../../core/linearRows.ts";
 import { MAIN, nodeKey, nodeLabel } from "../../core/model.ts";
 import type { Unit } from "../../core/plan.ts";
 import { defineTransform } from "../../core/plugin.ts";
@@ -20,7 +20,7 @@ import { refitColumns } from "../../kernels/prune/refit.ts";
 import type { MatrixF64 } from "../../shared/kernels.ts";
 import { number } from "../../shared/params.ts";
 import { exactSize, type Skip } from "../../shared/report.ts";
-import { pairOf, repairable, type Pair } from "./lib/pairs.ts";
+import { originalRows, pairOf, repairable, type Pair } from "./lib/pairs.ts";
 
 const MAX_COLUMNS = 4096;
 /** A fit within a mask factors a matrix for every output; more work than this takes minutes. */
@@ -135,14 +135,15 @@ interface Statistics {
 
 /** Rows [groups · outputs, K], and what the means lack; a reason where there is no fit. */
 async function fitted(
-  { layer, shape, rows, original }: Pair,
+  { layer, shape, original }: Pair,
   { gram, cross, mean }: Statistics,
   ridge: number,
   ctx: WorkContext,
-): Promise<{ readonly weight: Float64Array; readonly shift: Float64Array } | string> {
+): Promise<{ readonly weight: Float32Array; readonly shift: Float64Array } | string> {
   const { groups, outputs, k } = shape;
   if (cross.kA !== k || cross.kB !== original.k || gram.k !== k)
     return "its inputs have another size than its weights";
+  const [rows, wanted] = [await readRows(layer, ctx), await originalRows(original, ctx)];
   const weight = rows.slice();
   const shift = new Float64Array(groups * outputs);
   const all = Array.from({ length: k }, (_, i) => i);
@@ -159,7 +160,7 @@ async function fitted(
       if (kept.length ** 3 * (count === 1 ? outputs : 1) > MAX_WORK)
         return "the fit would take too long";
       if (kept.length === 0) continue;
-      const target = part(original.rows.subarray(first * original.k), 0, count, original.k);
+      const target = part(wanted.subarray(first * original.k), 0, count, original.k);
       const result = await refitColumns(ctx.blas, {
         gram: own,
         cross: other,
@@ -189,7 +190,7 @@ const part = (data: ArrayLike<number>, group: number, rows: number, cols: number
 
 /** Runs of neighbouring rows with the same columns in use; zeros that were made are kept. */
 function* sameMasks(
-  rows: Float64Array,
+  rows: Float32Array,
   group: number,
   outputs: number,
   k: number,

@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import outliers from "../../../src/analyzers/redundancy/outliers.ts";
 import { ofHistogram, ofWeight } from "../../../src/analyzers/redundancy/lib/tails.ts";
 import { test } from "node:test";
+import type { Tensor } from "../../../src/core/model.ts";
+import type { Reading } from "../../../src/core/rows.ts";
+import { dtype } from "../../../src/shared/dtype.ts";
 import { testAnalyzer, valueOf } from "../../helpers/analyzers.ts";
 import { gaussian } from "../../helpers/random.ts";
 
@@ -68,19 +71,39 @@ output y float32 [2, 2]
   },
 ]);
 
-test("tails of weights in closed form", () => {
+/** Of a tensor that is read by so many values at a time. */
+function tails(values: Float32Array, shape: readonly number[], axis: number, pieceValues = 12) {
+  const ctx: Reading = {
+    pieceValues,
+    checkpoint: () => Promise.resolve(),
+    readRowsF32: (_, from, to) => Promise.resolve(values.slice(from, to)),
+  };
+  const at = new Uint8Array(values.buffer);
+  const tensor: Tensor = { name: "w", dtype: dtype("float32"), shape, at, sizeBytes: at.length };
+  return ofWeight(ctx, tensor, axis);
+}
+
+test("tails of weights in closed form", async () => {
   // Twenty values of ±1 and one of 21: its own row, so its channel's too.
   const values = Float32Array.from({ length: 64 }, (_, i) => (i % 2 === 0 ? 1 : -1));
   values[63] = 21;
-  const shape = ofWeight(values, [8, 8], 0)!;
+  const shape = (await tails(values, [8, 8], 0))!;
   assert.equal(shape.imbalance, 21);
   assert.equal(shape.tail, 21);
-  assert.equal(ofWeight(values, [8, 8], 1)!.imbalance, 21);
+  assert.equal((await tails(values, [8, 8], 1))!.imbalance, 21);
   assert.ok(shape.kurtosis! > 30);
   const uniform = Float32Array.from({ length: 4001 }, (_, i) => i - 2000);
-  assert.ok(Math.abs(ofWeight(uniform, [4001], 0)!.kurtosis! - 1.8) < 1e-3);
-  assert.equal(ofWeight(new Float32Array(64).fill(2), [8, 8], 0)!.kurtosis, null);
-  assert.equal(ofWeight(Float32Array.of(1, NaN), [2], 0), null);
+  assert.ok(Math.abs((await tails(uniform, [4001], 0))!.kurtosis! - 1.8) < 1e-3);
+  assert.equal((await tails(new Float32Array(64).fill(2), [8, 8], 0))!.kurtosis, null);
+  assert.equal(await tails(Float32Array.of(1, NaN), [2], 0), null);
+});
+
+test("the tail is over the 99.9th percentile of magnitudes as sorting gives it", async () => {
+  const values = Float32Array.from(gaussian(3001, 5));
+  const sorted = values.map(Math.abs).sort();
+  const expected = sorted.at(-1)! / sorted[Math.floor(3000 * 0.999)]!;
+  for (const pieceValues of [100, 100_000])
+    assert.equal((await tails(values, [3001], 0, pieceValues))!.tail, expected);
 });
 
 test("tails of activations from a histogram", () => {

@@ -1,6 +1,6 @@
 /** Recipes of several steps on a graph in text: what was done, and how far outputs are from the original's. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Change } from "../../../src/core/change.ts";
@@ -12,6 +12,9 @@ import { writeCalibration } from "../../helpers/calibration.ts";
 import { docOf, testEnvironment } from "../../helpers/environment.ts";
 import { onnxFromText } from "../../helpers/graphText.ts";
 import { gaussian } from "../../helpers/random.ts";
+
+/** Two or three rows of the weights here. */
+const FEW_VALUES = 40;
 
 export interface Tried {
   readonly changes: readonly Change[];
@@ -30,7 +33,10 @@ export async function tryRecipe(text: string, ...recipe: Entry[]): Promise<Tried
     const env = testEnvironment(folder);
     const doc = { ...docOf(file, ...recipe), data };
     const { changes } = await env.open(doc);
-    const [a, b] = [await outputs(file), await outputs(await env.fileFor(doc))];
+    const result = await env.fileFor(doc);
+    const byRows = await testEnvironment(path.join(folder, "rows"), FEW_VALUES).fileFor(doc);
+    assert.deepEqual(readFileSync(byRows), readFileSync(result), "by few values at a time");
+    const [a, b] = [await outputs(file), await outputs(result)];
     assert.equal(a.values.length, b.values.length);
     let signal = 0;
     let noise = 0;

@@ -1,7 +1,7 @@
 /** Whether one tensor is a multiple of another, found without comparing every pair. */
 import type { WorkContext } from "../../../core/context.ts";
 import type { Tensor } from "../../../core/model.ts";
-import { elementCount } from "../../../shared/dtype.ts";
+import { valuesOf } from "../../../core/rows.ts";
 import { random } from "../../../shared/random.ts";
 
 export interface Profile {
@@ -11,14 +11,13 @@ export interface Profile {
 }
 
 const PROJECTIONS = 8;
-const PIECE_VALUES = 1024 * 1024;
 
 /** Null for NaN and infinite values. The signs depend on the position alone. */
 export async function profileOf(tensor: Tensor, ctx: WorkContext): Promise<Profile | null> {
   const source = random(1);
   const sums = new Float64Array(PROJECTIONS);
   let square = 0;
-  for await (const values of pieces(tensor, ctx))
+  for await (const { values } of valuesOf(ctx, tensor))
     for (const x of values) {
       square += x * x;
       const bits = source.int(1 << PROJECTIONS);
@@ -59,25 +58,14 @@ export async function multipleOf(
   return { factor, rest: Math.sqrt(left / aa) };
 }
 
-async function* pieces(tensor: Tensor, ctx: WorkContext): AsyncGenerator<Float32Array> {
-  const [rows = 1, ...rest] = tensor.shape;
-  const perRow = Math.max(1, elementCount(rest));
-  const step = Math.max(1, Math.floor(PIECE_VALUES / perRow));
-  if (rows <= step) yield ctx.readF32(tensor);
-  else
-    for (let row = 0; row < rows; row += step)
-      yield ctx.readRowsF32(tensor, row, Math.min(rows, row + step));
-  await ctx.checkpoint();
-}
-
 async function* together(
   a: Tensor,
   b: Tensor,
   ctx: WorkContext,
 ): AsyncGenerator<readonly [Float32Array, Float32Array]> {
-  const others = pieces(b, ctx);
-  for await (const x of pieces(a, ctx)) {
+  const others = valuesOf(ctx, b);
+  for await (const { values } of valuesOf(ctx, a)) {
     const y = await others.next();
-    if (y.done !== true) yield [x, y.value];
+    if (y.done !== true) yield [values, y.value.values];
   }
 }

@@ -1,5 +1,15 @@
 /** How much of a tensor's range belongs to few values, or to few channels. */
+import type { Tensor } from "../../../core/model.ts";
+import { valuesOf, type Reading } from "../../../core/rows.ts";
 import type { ChannelRange, Histogram } from "../../../core/statistics.ts";
+import {
+  binOf,
+  countLower,
+  countUpper,
+  sizeCounts,
+  sizeOf,
+} from "../../../kernels/prune/magnitude.ts";
+import { elementCount } from "../../../shared/dtype.ts";
 
 export interface Shape {
   /** Null for constant values. */
@@ -12,51 +22,72 @@ export interface Shape {
 const PERCENTILE = 0.999;
 
 /**
- * @param values of a tensor of `shape`, row-major
+ * Of a weight's values, in two walks over them.
  * @returns null when a value is not finite
  */
-export function ofWeight(
-  values: Float32Array,
-  shape: readonly number[],
+export async function ofWeight(
+  ctx: Reading,
+  tensor: Tensor,
   channelAxis: number,
-): Shape | null {
+): Promise<Shape | null> {
+  const count = elementCount(tensor.shape);
+  const upper = sizeCounts();
+  const channels = channelMaxima(tensor.shape, channelAxis);
   let sum = 0;
-  for (const value of values) {
-    if (!Number.isFinite(value)) return null;
-    sum += value;
+  for await (const { from, values } of valuesOf(ctx, tensor)) {
+    for (const value of values) {
+      if (!Number.isFinite(value)) return null;
+      sum += value;
+    }
+    countUpper(values, upper);
+    channels.add(values, from);
   }
-  const mean = sum / Math.max(1, values.length);
+  const mean = sum / Math.max(1, count);
+  const place = Math.floor((count - 1) * PERCENTILE) + 1;
+  const bin = binOf(upper, place);
+  const lower = sizeCounts();
   let second = 0;
   let fourth = 0;
-  const magnitudes = new Float32Array(values.length);
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i] ?? 0;
-    const square = (value - mean) ** 2;
-    second += square;
-    fourth += square * square;
-    magnitudes[i] = Math.abs(value);
+  for await (const { values } of valuesOf(ctx, tensor)) {
+    for (const value of values) {
+      const square = (value - mean) ** 2;
+      second += square;
+      fourth += square * square;
+    }
+    countLower(values, bin.bin, lower);
   }
-  const imbalance = imbalanceOf(channelMaxima(values, shape, channelAxis));
-  magnitudes.sort();
-  const max = magnitudes.at(-1) ?? 0;
-  const at = magnitudes[Math.floor((magnitudes.length - 1) * PERCENTILE)] ?? 0;
+  const at = sizeOf(bin.bin, binOf(lower, place - bin.below).bin);
+  const max = channels.maxima.reduce((a, b) => Math.max(a, b), 0);
   return {
-    kurtosis: second === 0 ? null : (values.length * fourth) / (second * second),
+    kurtosis: second === 0 ? null : (count * fourth) / (second * second),
     tail: at === 0 ? null : max / at,
-    imbalance,
+    imbalance: imbalanceOf(channels.maxima),
   };
 }
 
-function channelMaxima(values: Float32Array, shape: readonly number[], axis: number): Float64Array {
+/** Largest magnitude of each slice of an axis. */
+function channelMaxima(
+  shape: readonly number[],
+  axis: number,
+): { readonly maxima: Float64Array; add(values: Float32Array, from: number): void } {
   const channels = shape[axis] ?? 1;
-  const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const inner = elementCount(shape.slice(axis + 1));
   const maxima = new Float64Array(channels);
-  for (let i = 0; i < values.length; i++) {
-    const channel = Math.floor(i / inner) % channels;
-    const value = Math.abs(values[i] ?? 0);
-    if (value > (maxima[channel] ?? 0)) maxima[channel] = value;
-  }
-  return maxima;
+  return {
+    maxima,
+    add(values, from) {
+      for (let i = 0; i < values.length;) {
+        const run = Math.floor((from + i) / inner);
+        const end = Math.min(values.length, (run + 1) * inner - from);
+        let most = maxima[run % channels] ?? 0;
+        for (; i < end; i++) {
+          const value = Math.abs(values[i] ?? 0);
+          if (value > most) most = value;
+        }
+        maxima[run % channels] = most;
+      }
+    },
+  };
 }
 
 /** Largest over median; dead channels count as they are. Null for one channel or a median of 0. */

@@ -6,8 +6,8 @@ import {
   columnsOfInput,
   fromRows,
   inputPlace,
+  readRows,
   rowShape,
-  toRows,
 } from "../../../core/linearRows.ts";
 import { MAIN, mainGraph, nodeKey, type Model } from "../../../core/model.ts";
 import type { CrossGram, Gram } from "../../../core/statistics.ts";
@@ -60,13 +60,13 @@ const part = (data: ArrayLike<number>, group: number, rows: number, cols: number
 export interface ReaderData {
   readonly reader: LinearReader;
   /** [groups · outputs, K]. */
-  readonly rows: Float64Array;
+  readonly rows: Float32Array;
   readonly gram: Gram;
   /** Against the same layer's input in the model before; null when its outputs have changed since. */
   readonly wanted: {
     readonly cross: CrossGram;
     readonly mean: Float64Array;
-    readonly rows: Float64Array;
+    readonly rows: Float32Array;
     /** Its bias in the model before; null where it had none. */
     readonly bias: Float32Array | null;
     readonly k: number;
@@ -86,19 +86,19 @@ export async function readerData(
       const old = layerBefore(before, reader);
       const place = { at, of: "before" } as const;
       const rows = Math.max(LEAST_ROWS, 4 * reader.k);
-      const [gram, cross, mean, values, target, bias] = await Promise.all([
+      const [gram, cross, mean, own, target, bias] = await Promise.all([
         ctx.stat({ stat: "gram", at, of: "current", rows }),
         old ? ctx.stat({ stat: "crossGram", at, of: "current", against: place, rows }) : null,
         old ? ctx.stat({ stat: "mean", ...place, rows }) : null,
-        ctx.readF32(layer.weight.tensor),
-        old ? ctx.readF32(old.weight.tensor) : null,
+        readRows(layer, ctx),
+        old ? readRows(old, ctx) : null,
         old?.bias ? ctx.readF32(old.bias.tensor) : null,
       ]);
       const wanted =
         old && cross && mean && target && cross.kA === gram.k
-          ? { cross, mean: mean.mean, rows: toRows(old, target), bias, k: cross.kB }
+          ? { cross, mean: mean.mean, rows: target, bias, k: cross.kB }
           : null;
-      return { reader, rows: toRows(layer, values), gram, wanted };
+      return { reader, rows: own, gram, wanted };
     }),
   );
 }

@@ -1,7 +1,7 @@
 /** Layers of the model as it is and of the document's file, by the names of what they give. */
 import type { WorkContext } from "../../../core/context.ts";
 import { isLinearOp, linearLayer, type LinearLayer } from "../../../core/linearLayer.ts";
-import { rowShape, toRows, type RowShape } from "../../../core/linearRows.ts";
+import { forEachRowValue, readRows, rowShape, type RowShape } from "../../../core/linearRows.ts";
 import {
   MAIN,
   mainGraph,
@@ -11,6 +11,7 @@ import {
   type Model,
 } from "../../../core/model.ts";
 import { subsequence } from "../../../core/repair/batchNorm.ts";
+import { rowsOf } from "../../../core/rows.ts";
 import { scopeOf } from "../../../core/scope.ts";
 import type { Skip } from "../../../shared/report.ts";
 
@@ -41,14 +42,11 @@ export function repairable(model: Model): {
 export interface Pair {
   readonly layer: LinearLayer;
   readonly shape: RowShape;
-  /** Weights as rows [groups · outputs, K], as they are. */
-  readonly rows: Float64Array;
-  /** The original's rows for the outputs that are left, and its number of columns. */
+  /** The layer it comes from. */
   readonly original: {
     readonly layer: LinearLayer;
-    readonly rows: Float64Array;
     readonly k: number;
-    /** Which of its outputs they are. */
+    /** Those of its outputs that are left. */
     readonly outputs: readonly number[];
   };
 }
@@ -62,12 +60,6 @@ export async function pairOf(model: Model, key: string, ctx: WorkContext): Promi
   const [shape, before] = [rowShape(layer), rowShape(old)];
   if (!shape || !before || layer.op !== old.op || shape.groups !== before.groups)
     return "the original's layer is of another kind";
-  const [values, originals] = await Promise.all([
-    ctx.readF32(layer.weight.tensor),
-    ctx.readF32(old.weight.tensor),
-  ]);
-  const rows = toRows(layer, values);
-  const all = toRows(old, originals);
   const outputs =
     layer.outChannels === old.outChannels
       ? Array.from({ length: layer.outChannels }, (_, i) => i)
@@ -75,11 +67,51 @@ export async function pairOf(model: Model, key: string, ctx: WorkContext): Promi
   if (!outputs)
     return `which ${layer.outChannels} of the original's ${old.outChannels} outputs it has is not known`;
   const { k } = before;
-  const kept = new Float64Array(outputs.length * k);
-  outputs.forEach((from, to) => kept.set(all.subarray(from * k, (from + 1) * k), to * k));
-  if (rows.length === kept.length && rows.every((x, i) => x === kept[i]))
+  if (shape.k === k && (await isUnchanged(layer, { layer: old, k, outputs }, ctx)))
     return "its weights are those of the original";
-  return { layer, shape, rows, original: { layer: old, rows: kept, k, outputs } };
+  return { layer, shape, original: { layer: old, k, outputs } };
+}
+
+/** Whether the layer has the original's rows; both have as many columns. */
+async function isUnchanged(
+  layer: LinearLayer,
+  original: Pair["original"],
+  ctx: WorkContext,
+): Promise<boolean> {
+  const { layer: old, outputs } = original;
+  if (layer.outFirst !== old.outFirst) {
+    const kept = await originalRows(original, ctx);
+    return (await readRows(layer, ctx)).every((x, i) => x === kept[i]);
+  }
+  const { tensor } = layer.weight;
+  const others = old.weight.tensor;
+  const perRow = layer.columns * layer.inner;
+  const perOld = old.columns * old.inner;
+  for await (const { from, to, values } of rowsOf(ctx, tensor)) {
+    const first = layer.outFirst ? (outputs[from] ?? 0) : from;
+    const end = layer.outFirst ? (outputs[to - 1] ?? 0) + 1 : to;
+    const were = await ctx.readRowsF32(others, first, end);
+    for (let row = from; row < to; row++) {
+      const start = (row - from) * perRow;
+      const was = ((layer.outFirst ? (outputs[row] ?? 0) : row) - first) * perOld;
+      for (let i = 0; i < perRow; i++)
+        if (values[start + i] !== were[was + (layer.outFirst ? i : (outputs[i] ?? 0))])
+          return false;
+    }
+  }
+  return true;
+}
+
+/** The original's rows [outputs, K] for the outputs that are left. */
+export async function originalRows(
+  { layer, k, outputs }: Pair["original"],
+  ctx: WorkContext,
+): Promise<Float32Array> {
+  const all = await readRows(layer, ctx);
+  if (outputs.length === layer.outChannels) return all;
+  const kept = new Float32Array(outputs.length * k);
+  outputs.forEach((from, to) => kept.set(all.subarray(from * k, (from + 1) * k), to * k));
+  return kept;
 }
 
 function layerAt(model: Model, key: string): LinearLayer | string {
@@ -118,18 +150,32 @@ async function labels(
   return values.length > 0 ? values : null;
 }
 
-/** E[y] of each output without its bias: W · E[x], alpha applied. */
-export function meanOutputs(
+/**
+ * E[y] of each of some outputs without its bias: W · E[x], alpha applied.
+ * @param shape groups that the outputs are in, and columns of the weight
+ */
+export async function meanOutputs(
   layer: LinearLayer,
-  { groups, rows, k }: { readonly groups: number; readonly rows: Float64Array; readonly k: number },
+  outputs: readonly number[],
+  { groups, k }: Pick<RowShape, "groups" | "k">,
   mean: Float64Array,
-): Float64Array {
-  const count = rows.length / Math.max(1, k);
-  const perGroup = count / groups;
-  return Float64Array.from({ length: count }, (_, o) => {
-    const first = Math.floor(o / perGroup) * k;
-    let sum = 0;
-    for (let i = 0; i < k; i++) sum += (rows[o * k + i] ?? 0) * (mean[first + i] ?? 0);
-    return sum * layer.alpha;
-  });
+  ctx: WorkContext,
+): Promise<Float64Array> {
+  const places = new Int32Array(layer.outChannels).fill(-1);
+  outputs.forEach((output, i) => (places[output] = i));
+  const perGroup = outputs.length / groups;
+  const firsts = outputs.map((_, i) => Math.floor(i / perGroup) * k);
+  const sums = new Float64Array(outputs.length);
+  for await (const { from, values } of rowsOf(ctx, layer.weight.tensor))
+    forEachRowValue(
+      layer,
+      values,
+      (value, output, column) => {
+        const place = places[output] ?? -1;
+        if (place < 0) return;
+        sums[place] = (sums[place] ?? 0) + value * (mean[(firsts[place] ?? 0) + column] ?? 0);
+      },
+      from,
+    );
+  return sums.map((sum) => sum * layer.alpha);
 }
