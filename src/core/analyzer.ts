@@ -5,7 +5,7 @@
  */
 import type { Entry } from "../shared/doc.ts";
 import type { ParamSchema, ParamsOf } from "../shared/params.ts";
-import type { Report } from "../shared/report.ts";
+import type { Report, Skip } from "../shared/report.ts";
 import type { WorkContext } from "./context.ts";
 import type { Model } from "./model.ts";
 import type { Plan } from "./plan.ts";
@@ -67,6 +67,11 @@ export interface WeightError {
   readonly bytesAfter: number;
 }
 
+export interface WeightErrors {
+  readonly errors: readonly WeightError[];
+  readonly skipped: readonly Skip[];
+}
+
 /** Time of one operator in one inference, from the runtime's own profile. */
 export interface OperatorTime {
   /** Node's name in the graph that the runtime ran; fused nodes keep the name of one of their parts. */
@@ -93,9 +98,10 @@ export interface AnalyzeContext extends WorkContext {
    */
   drift(entries: readonly Entry[]): Promise<Drift>;
   /**
-   * Applies `entries` and compares every weight with what became of it, number by number. No data.
+   * Applies `entries` and compares every weight with what became of it, number by number; what the
+   * last of them left alone, in planning or in applying, is in `skipped`. No data.
    */
-  weightErrors(entries: readonly Entry[]): Promise<readonly WeightError[]>;
+  weightErrors(entries: readonly Entry[]): Promise<WeightErrors>;
   /** Mean time of every operator over `runs` inferences. */
   profile(runs: number): Promise<readonly OperatorTime[]>;
 }

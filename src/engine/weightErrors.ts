@@ -1,5 +1,5 @@
 /** What a candidate does to each weight, number by number. */
-import type { WeightError } from "../core/analyzer.ts";
+import type { WeightError, WeightErrors } from "../core/analyzer.ts";
 import { diffModels } from "../core/diff.ts";
 import { nodeLabel, type Model, type Tensor } from "../core/model.ts";
 import { scopeOf } from "../core/scope.ts";
@@ -19,7 +19,7 @@ export async function weightErrors(
   doc: Doc,
   entries: readonly Entry[],
   task: Task,
-): Promise<readonly WeightError[]> {
+): Promise<WeightErrors> {
   const before = await env.open({ ...doc, recipe: [...doc.recipe, ...entries.slice(0, -1)] }, task);
   const after = await env.open({ ...doc, recipe: [...doc.recipe, ...entries] }, task);
   const users = firstUsers(before.model);
@@ -38,7 +38,7 @@ export async function weightErrors(
       bytesAfter: change.after.reduce((sum, one) => sum + one.sizeBytes, 0),
     });
   }
-  return rows;
+  return { errors: rows, skipped: after.changes.at(-1)?.skipped ?? [] };
 }
 
 function firstUsers(model: Model): ReadonlyMap<Tensor, string> {

@@ -10,9 +10,9 @@
  * Lin 2016 (arXiv:1511.06393), eq. 1.
  */
 import { defineAnalyzer, type WeightError } from "../../core/analyzer.ts";
-import { plural } from "../../shared/format.ts";
+import { groupByReason, plural } from "../../shared/format.ts";
 import { text } from "../../shared/params.ts";
-import type { Metric, ReportRow } from "../../shared/report.ts";
+import type { Metric, ReportRow, Skip } from "../../shared/report.ts";
 
 const metrics: readonly Metric[] = [
   { id: "sqnrDb", title: "SQNR", unit: "dB", better: "higher" },
@@ -52,37 +52,60 @@ export default defineAnalyzer({
     const entries = ctx.candidate(candidate);
     await ctx.checkpoint();
     ctx.progress(0);
-    const { skipped } = await ctx.plan(entries);
-    const errors = await ctx.weightErrors(entries);
+    const { errors, skipped } = await ctx.weightErrors(entries);
+    const left = [
+      ...skipped,
+      ...errors.flatMap(({ name, reason }) => (reason === null ? [] : [{ name, reason }])),
+    ];
     ctx.progress(1);
     const compared = errors
       .filter((error) => error.sqnrDb !== null)
       .sort((a, b) => (a.sqnrDb ?? 0) - (b.sqnrDb ?? 0));
     return {
       analyzer: "sensitivity.weightError",
-      findings: findings(compared, candidate),
+      findings: findings(compared, candidate, left),
       metrics,
       rows: compared.map(({ name, sqnrDb, bytesBefore, bytesAfter }): ReportRow => ({
         target: name,
-        values: [sqnrDb, 10 ** (-(sqnrDb ?? 0) / 20), bytesBefore, bytesAfter],
+        values: [sqnrDb, relativeError(sqnrDb ?? 0), bytesBefore, bytesAfter],
       })),
       series: [],
-      skipped: [
-        ...skipped,
-        ...errors.flatMap(({ name, reason }) => (reason === null ? [] : [{ name, reason }])),
-      ],
+      skipped: left,
       data: null,
     };
   },
 });
 
-function findings(sorted: readonly WeightError[], candidate: string): readonly string[] {
+const relativeError = (db: number): number => (db > EXACT_DB ? 0 : 10 ** (-db / 20));
+
+/** What takes weights of any layer in any format, where a candidate takes none. */
+const ANY_LAYER = "quantize.float16";
+
+function nothingCompared(candidate: string, skipped: readonly Skip[]): readonly string[] {
+  const [most] = groupByReason(skipped);
+  return [
+    `${candidate} changes no weight here${most === undefined ? "" : `: ${most.reason}`}.`,
+    ...(candidate.includes(ANY_LAYER)
+      ? []
+      : [`Next: try ${ANY_LAYER}, which takes the weights of any layer.`]),
+  ];
+}
+
+function findings(
+  sorted: readonly WeightError[],
+  candidate: string,
+  skipped: readonly Skip[],
+): readonly string[] {
   const [worst] = sorted;
   const median = sorted[Math.floor(sorted.length / 2)]?.sqnrDb ?? null;
   if (!worst || worst.sqnrDb === null || median === null)
-    return [`${candidate} changes no weight that could be compared.`];
-  if (worst.sqnrDb > EXACT_DB) return [`${candidate} keeps the values of all weights.`];
+    return nothingCompared(candidate, skipped);
+  if (worst.sqnrDb > EXACT_DB)
+    return [
+      `${candidate} keeps the values of ${sorted.length === 1 ? `the one weight that it takes (${worst.name})` : `all ${plural(sorted.length, "weight")} that it takes`}.`,
+    ];
   const db = (value: number): string => `${value.toFixed(1)} dB`;
+  if (sorted.length === 1) return [`1 weight: SQNR ${db(worst.sqnrDb)} (${worst.name}).`];
   const bad = sorted.filter(({ sqnrDb }) => (sqnrDb ?? 0) < median - NOTABLE_DB);
   return [
     `${plural(sorted.length, "weight")}; the median SQNR is ${db(median)}, the lowest ${db(worst.sqnrDb)} (${worst.name}).`,

@@ -60,6 +60,42 @@ w = float32 [64, 64] nan
 y = MatMul(x, w)
 output y float32 [2, 64]
 `,
-    check: (report) => assert.deepEqual(report.rows, []),
+    check: (report) => {
+      assert.deepEqual(report.rows, []);
+      assert.match(report.findings[0] ?? "", /changes no weight here: .*NaN/i);
+      assert.match(report.findings[1] ?? "", /^Next: try quantize\.float16/);
+    },
+  },
+  {
+    name: "a candidate that takes no layer of the model says why, and what would",
+    model: `
+opset 17
+input x float32 [1, 2, 8, 8]
+w = float32 [4, 2, 3, 3] normal
+y = Conv(x, w)
+output y float32 [1, 4, 6, 6]
+`,
+    params: { candidate: "quantize.weightOnly bits=4" },
+    check: ({ findings }) => {
+      assert.match(
+        findings[0] ?? "",
+        /changes no weight here: it holds nothing that quantize\.weightOnly would change/,
+      );
+      assert.match(findings[1] ?? "", /^Next: try quantize\.float16/);
+    },
+  },
+  {
+    name: "one weight is no distribution",
+    model: `
+opset 17
+input x float32 [2, 64]
+w = float32 [64, 64] normal
+y = MatMul(x, w)
+output y float32 [2, 64]
+`,
+    check: ({ findings }) => {
+      assert.equal(findings.length, 1);
+      assert.match(findings[0] ?? "", /^1 weight: SQNR [\d.]+ dB \(w\)\.$/);
+    },
   },
 ]);
