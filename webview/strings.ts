@@ -99,6 +99,7 @@ export const strings = {
         ? `Not a valid model: ${parts}.`
         : `A valid model, with ${parts}.`;
     },
+    leftOut: (count: string): string => `${count} more findings are left out. Mend these first.`,
     inFunction: (name: string): string => `in function ${name}`,
     inTraining: (graph: string): string => `in training ${graph}`,
   },

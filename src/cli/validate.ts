@@ -1,6 +1,6 @@
 /** `lathe validate`: what the ONNX specification finds wrong with models, where, and what would be right. */
 import { toFailure } from "../shared/errors.ts";
-import { plural } from "../shared/format.ts";
+import { formatCount, plural } from "../shared/format.ts";
 import type { FindingView, Validation } from "../shared/protocol.ts";
 import { callOptions, type Command, type Context } from "./command.ts";
 import type { Style } from "./style.ts";
@@ -62,13 +62,13 @@ async function validateOne(model: string, context: Context): Promise<Validated> 
       message: failure.message,
       fix: failure.hint ?? "",
     };
-    return { model, valid: false, counts: { error: 1, type: 0, warning: 0 }, findings: [finding] };
+    const counts = { error: 1, type: 0, warning: 0 };
+    return { model, valid: false, counts, findings: [finding], leftOut: 0 };
   }
 }
 
 function resultLines(result: Validated, style: Style): readonly string[] {
-  const { model, valid, counts, findings } = result;
-  const total = counts.error + counts.type + counts.warning;
+  const { model, valid, counts, findings, leftOut } = result;
   const parts = [
     ...(counts.error > 0 ? [plural(counts.error, "error")] : []),
     ...(counts.type > 0 ? [plural(counts.type, "type error")] : []),
@@ -83,11 +83,17 @@ function resultLines(result: Validated, style: Style): readonly string[] {
       const more = all.length - MAX_SHOWN;
       return [
         ...all.slice(0, MAX_SHOWN).flatMap((finding) => findingLines(finding, style)),
-        ...(more > 0 ? [style.dim(`    … and ${more} more ${code} (--json lists all)`)] : []),
+        ...(more > 0
+          ? [style.dim(`    … and ${more} more ${code}${leftOut > 0 ? "" : " (--json lists all)"}`)]
+          : []),
       ];
     }),
-    ...(total > findings.length
-      ? [style.dim(`  … and ${total - findings.length} more findings`)]
+    ...(leftOut > 0
+      ? [
+          style.dim(
+            `  … and ${formatCount(leftOut)} more findings, which are left out: mend these first`,
+          ),
+        ]
       : []),
   ];
 }

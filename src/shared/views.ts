@@ -89,9 +89,12 @@ export interface FindingView {
 export interface Validation {
   /** No finding is an error or of types: the ONNX checker accepts the model, full check included. */
   readonly valid: boolean;
+  /** Of all there are, those that are left out included. */
   readonly counts: Readonly<Record<FindingView["severity"], number>>;
   /** Errors first; as many as fit. */
   readonly findings: readonly FindingView[];
+  /** How many are not in `findings`. */
+  readonly leftOut: number;
 }
 
 export interface TensorRow {

@@ -1,5 +1,6 @@
 /** What validation found: verdict, then one row per finding with its place, a way to it, and what would be right. */
 import { css, html, nothing, type TemplateResult } from "lit";
+import { formatCount } from "../../src/shared/format.ts";
 import type { FindingView, Validation } from "../../src/shared/protocol.ts";
 import { strings } from "../strings.ts";
 import { breakableName } from "./name.ts";
@@ -10,7 +11,7 @@ const MAX_OPEN = 3;
 
 /** @param reveal null where there is nothing to go to */
 export function findingList(
-  { counts, findings }: Validation,
+  { counts, findings, leftOut }: Validation,
   reveal: (finding: FindingView) => (() => void) | null,
 ): TemplateResult {
   const codes = [...new Set(findings.map(({ code }) => code))];
@@ -35,6 +36,7 @@ export function findingList(
         }`;
       })}
     </ul>
+    ${leftOut > 0 ? html`<p class="quiet">${text.leftOut(formatCount(leftOut))}</p>` : nothing}
   </div>`;
 }
 

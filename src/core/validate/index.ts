@@ -24,18 +24,21 @@ const MAX_GUESSES = 50;
  * Nothing to check in a safetensors model: its reader refuses what is wrong.
  * @param hidden names of initializers that the model does not show, by graph
  * @param training its `training_info`, which a Model does not show either
+ * @param onLeftOut called for each finding beyond the first 10,000
  */
 export function validateModel(
   model: Model,
   hidden: (path: GraphPath) => readonly string[],
   training: readonly TrainingInfo[] = [],
+  onLeftOut: (severity: Finding["severity"]) => void = () => {},
 ): Finding[] {
   const findings = new Map<string, Finding>();
   const report: Report = (severity, code, place, message, fix) => {
     // A body that is entered more than once says the same again.
     const key = JSON.stringify([code, place, message]);
-    if (findings.size < MAX_FINDINGS && !findings.has(key))
-      findings.set(key, { severity, code, place, message, fix });
+    if (findings.has(key)) return;
+    if (findings.size < MAX_FINDINGS) findings.set(key, { severity, code, place, message, fix });
+    else onLeftOut(severity);
   };
   if (model.format !== "onnx") return [];
   checkVersions(model, report);

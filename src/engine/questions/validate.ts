@@ -19,20 +19,29 @@ export async function validate(
 ): Promise<Validation> {
   const { model } = await env.open(doc, task);
   const training = trainingOf(model);
+  const counts = { error: 0, type: 0, warning: 0 };
   const found = [
     ...messageFindings(model),
     ...trainingFindings(model, training),
-    ...validateModel(model, (path) => hiddenNames(model, path), training),
+    ...validateModel(
+      model,
+      (path) => hiddenNames(model, path),
+      training,
+      (severity) => {
+        counts[severity]++;
+      },
+    ),
     ...(checksums ? await checksumFindings(model, task) : []),
   ];
-  const count = (severity: FindingView["severity"]): number =>
-    found.filter((finding) => finding.severity === severity).length;
-  const counts = { error: count("error"), type: count("type"), warning: count("warning") };
+  for (const { severity } of found) counts[severity]++;
   const sorted = ORDER.flatMap((severity) => found.filter((one) => one.severity === severity));
+  const findings = fitting(sorted.map(findingView));
+  const total = counts.error + counts.type + counts.warning;
   return {
     valid: counts.error + counts.type === 0,
     counts,
-    findings: fitting(sorted.map(findingView)),
+    findings,
+    leftOut: total - findings.length,
   };
 }
 

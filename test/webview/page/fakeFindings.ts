@@ -5,6 +5,7 @@ export const validation = (broken: boolean): Validation => ({
   valid: !broken,
   counts: broken ? { error: 1, type: 1, warning: 1 } : { error: 0, type: 0, warning: 0 },
   findings: broken ? FINDINGS : [],
+  leftOut: 0,
 });
 const FINDINGS: Validation["findings"] = [
   {
