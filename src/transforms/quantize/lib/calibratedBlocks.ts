@@ -4,6 +4,7 @@ import { nodeKey, type Tensor } from "../../../core/model.ts";
 import { useOf } from "../../../core/statistics.ts";
 import { transpose } from "../../../kernels/linalg/matrix.ts";
 import { gptq } from "../../../kernels/quantize/gptq.ts";
+import { refineCodes } from "../../../kernels/quantize/refine.ts";
 import type { BlockFormat, BlockOutput, MatrixF64 } from "../../../shared/kernels.ts";
 import { matrixSize } from "./blocks.ts";
 import { pooledMoments } from "./inputMoments.ts";
@@ -13,8 +14,11 @@ import type { Variant } from "./storage.ts";
 const DAMPING = 0.01;
 /** Columns up to which Gram, factor and inverse (12 K² bytes and more) stay within the memory of a job. */
 export const MOST_COLUMNS = 8192;
+/** N·K² up to which other grids are tried for each block: about half a minute for one layer. */
+const MOST_SEARCHED = 2 ** 31;
 /** In place of a scale of 0, on which only the zero point's code is left. */
 const NOTHING = 1e30;
+const NOTHING32 = Math.fround(NOTHING);
 
 /** XᵀX / rows of what the variant's products multiply [K, K]; null where too little of it is known. */
 export function momentsOf(
@@ -57,6 +61,15 @@ export async function roundOnMoments(
   });
   // A Gram that cannot be factored: nearest it stays.
   if (!result.ok) return;
+  await refineCodes(ctx.blas, weight, moments, grid, result.codes, {
+    damping: DAMPING,
+    // On a 2-bit character model perplexity 5.73 instead of 5.76; at 4 bit nothing is gained.
+    search: bits === 2 && n * k * k <= MOST_SEARCHED,
+    free: symmetric ? null : out.zeroPoints,
+  });
+  grid.scales.forEach((scale, i) => {
+    if (scale !== NOTHING32) out.scales[i] = scale;
+  });
   const rowBytes = (out.kBlocks * block * bits) / 8;
   const mask = 2 ** bits - 1;
   for (let row = 0; row < n; row++)
