@@ -3,6 +3,7 @@
  * one way for all sizes: a small tensor is one piece. How long a piece is, `WorkContext.pieceValues` says.
  */
 import { elementCount, type Dtype } from "../shared/dtype.ts";
+import type { MatrixF64 } from "../shared/kernels.ts";
 import type { WorkContext } from "./context.ts";
 import type { Tensor } from "./model.ts";
 
@@ -50,6 +51,30 @@ export async function isFinite(ctx: Reading, tensor: Tensor): Promise<boolean> {
   for await (const { values } of valuesOf(ctx, tensor))
     if (!values.every(Number.isFinite)) return false;
   return true;
+}
+
+/**
+ * A matrix, or a kernel seen as one of its first dimension by all others, for work in float64: twice
+ * the bytes of its float32, which is not held beside it.
+ * @param transposed gives rows and columns swapped
+ * @returns null where a value is NaN or infinite
+ */
+export async function readF64(
+  ctx: Reading,
+  tensor: Tensor,
+  transposed: boolean,
+): Promise<MatrixF64 | null> {
+  const [rows = 1, ...others] = tensor.shape;
+  const columns = elementCount(others);
+  const data = new Float64Array(rows * columns);
+  for await (const { from, to, values } of rowsOf(ctx, tensor)) {
+    if (!values.every(Number.isFinite)) return null;
+    if (!transposed) data.set(values, from * columns);
+    else
+      for (let c = 0; c < columns; c++)
+        for (let r = from; r < to; r++) data[c * rows + r] = values[(r - from) * columns + c] ?? 0;
+  }
+  return transposed ? { rows: columns, cols: rows, data } : { rows, cols: columns, data };
 }
 
 /** The tensor's values after `edit` has changed them piece by piece, as bytes of `type`. */

@@ -15,9 +15,9 @@ import { defineAnalyzer } from "../../core/analyzer.ts";
 import type { WorkContext } from "../../core/context.ts";
 import { findLinear, groupsOf, linearSize, type LinearWeight } from "../../core/linear.ts";
 import { nodeKey, nodeLabel, type Model } from "../../core/model.ts";
+import { readF64 } from "../../core/rows.ts";
 import { useOf, type Need } from "../../core/statistics.ts";
 import { dampedCholesky } from "../../kernels/linalg/cholesky.ts";
-import { transpose } from "../../kernels/linalg/matrix.ts";
 import { singularValues } from "../../kernels/linalg/svd.ts";
 import type { MatrixF64 } from "../../shared/kernels.ts";
 import { choice, number } from "../../shared/params.ts";
@@ -173,20 +173,17 @@ async function spectrumOf(
   layer: LinearWeight,
   whitened: boolean,
 ): Promise<Float64Array | string> {
-  const read = await ctx.readF32(layer.tensor);
-  if (!read.every(Number.isFinite)) return "its weight holds NaN or infinite values";
-  if (read.every((value) => value === 0)) return "its weight is all zeros";
-  const { k, n } = linearSize(layer);
-  const data = Float64Array.from(read);
-  const transposed = layer.sites[0].transposed;
-  const stored: MatrixF64 = transposed ? { rows: n, cols: k, data } : { rows: k, cols: n, data };
-  if (!whitened) return singularValues(ctx.blas, stored);
+  const { k } = linearSize(layer);
+  const { transposed } = layer.sites[0];
+  const weight = await readF64(ctx, layer.tensor, whitened && transposed);
+  if (!weight) return "its weight holds NaN or infinite values";
+  if (weight.data.every((value) => value === 0)) return "its weight is all zeros";
+  if (!whitened) return singularValues(ctx.blas, weight);
   if (!isMain(layer)) return "activations inside bodies of If, Loop and Scan are not measured";
   const gram = await ctx.stat(gramNeed(layer));
   const moments: MatrixF64 = { rows: k, cols: k, data: Float64Array.from(gram.data) };
   const factor = await dampedCholesky(ctx.blas, moments, DAMPING);
   if (!factor.ok) return `the statistics of its input are not positive definite`;
-  const weight = transposed ? transpose(stored) : stored;
   return singularValues(ctx.blas, await ctx.blas.gemm(factor.lower, weight, { transA: true }));
 }
 

@@ -72,7 +72,8 @@ export async function truncatedSvd(
   const least = Math.min(a.rows, a.cols);
   const width = rank + oversample;
   if (least <= ALWAYS_EXACT || width * 2 > least) return firstOf(await thinSvd(blas, a), rank);
-  const exact = toF64(a);
+  const { rows, cols, data } = a;
+  const exact: MatrixF64 = data instanceof Float64Array ? { rows, cols, data } : toF64(a);
   const random = seeded(seed);
   const start = zerosF64(width, exact.cols);
   for (let i = 0; i < start.data.length; i++) start.data[i] = random.normal();

@@ -12,14 +12,15 @@
  * asked: factoring the small head of that language model alone at 80 % costs as much as all 28 layers
  * of its blocks. The bias stays on the second factor. MatMul with a constant right operand,
  * Gemm and 1×1 Conv of one group; a weight that several nodes use is factored once. Larger kernels,
- * groups, weights that something else needs, weights with NaN, and ranks that would not make the
- * layer smaller are skipped by name.
+ * groups, weights that something else needs, weights with NaN, ranks that would not make the layer
+ * smaller, and layers whose factoring would take more than 4 GB of memory are skipped by name.
  *
  * Eckart and Young 1936; Sainath et al. 2013; Wang et al. 2024 (SVD-LLM, arXiv:2403.07378).
  */
 import { nodeLabel, type GraphNode } from "../../core/model.ts";
 import { withUniqueNames, type Unit } from "../../core/plan.ts";
 import { defineTransform, type Transaction } from "../../core/plugin.ts";
+import { readF64 } from "../../core/rows.ts";
 import type { NewAttribute, NewNode } from "../../core/step.ts";
 import { transpose } from "../../kernels/linalg/matrix.ts";
 import type { MatrixF64 } from "../../shared/kernels.ts";
@@ -27,7 +28,7 @@ import { choice, number, type ParamsOf } from "../../shared/params.ts";
 import { exactSize } from "../../shared/report.ts";
 import { findCandidates, type Candidate } from "./lib/candidates.ts";
 import { momentsFor, needsOf, type LastMoments } from "./lib/moments.ts";
-import { factorize, largestUsefulRank, type RankRule } from "./lib/factors.ts";
+import { factorize, factorizingBytes, largestUsefulRank, type RankRule } from "./lib/factors.ts";
 
 const params = {
   mode: choice({
@@ -142,16 +143,10 @@ export default defineTransform({
 
   async apply(tx, { candidate, rule, name }, params, ctx, last) {
     const { weight, k, n, stored } = candidate;
-    const values = await ctx.readF32(weight.tensor);
-    if (!values.every(Number.isFinite))
-      return { name, reason: `its weight "${weight.name}" has NaN or infinite values` };
-    const asStored: MatrixF64 = {
-      rows: stored === "nk" ? n : k,
-      cols: stored === "nk" ? k : n,
-      data: Float64Array.from(values),
-    };
+    const matrix = await readF64(ctx, weight.tensor, stored === "nk");
+    if (!matrix) return { name, reason: `its weight "${weight.name}" has NaN or infinite values` };
     const most = largestUsefulRank(k, n);
-    const factors = await factorize(ctx.blas, stored === "nk" ? transpose(asStored) : asStored, {
+    const factors = await factorize(ctx.blas, matrix, {
       rule,
       moments:
         params.mode === "whitened" ? await momentsFor(ctx, candidate, params.order, last) : null,
@@ -173,6 +168,10 @@ export default defineTransform({
   },
 });
 
+/** A layer that would take more memory is left alone: [4096, 24576] at any rank is not, and takes minutes. */
+const MAX_WORK_BYTES = 2 ** 32;
+const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
+
 /** The unit, or why the layer stays as it is. */
 function planUnit(candidate: Candidate, params: SvdParams): SvdUnit | string {
   const { weight, k, n } = candidate;
@@ -186,6 +185,9 @@ function planUnit(candidate: Candidate, params: SvdParams): SvdUnit | string {
     return `${params.ratio} of [${k}, ${n}] is less than rank 1`;
   if (rule.kind === "rank" && rule.rank > most)
     return `rank ${rule.rank} of [${k}, ${n}] has ${rule.rank * (k + n)} parameters, the whole matrix ${k * n}`;
+  const workBytes = factorizingBytes(k, n, rule, params.mode === "whitened");
+  if (workBytes > MAX_WORK_BYTES)
+    return `factoring [${k}, ${n}] ${rule.kind === "rank" ? `to rank ${rule.rank} ` : ""}would take ${gigabytes(workBytes)} of memory, more than ${gigabytes(MAX_WORK_BYTES)}`;
   const perRank = ((k + n) * tensor.dtype.bits) / 8;
   const [first] = sites;
   return {

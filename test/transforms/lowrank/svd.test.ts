@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { graphKey, MAIN, mainGraph } from "../../../src/core/model.ts";
+import { readParams } from "../../../src/shared/params.ts";
 import svd from "../../../src/transforms/lowrank/svd.ts";
 import { test, type TestContext } from "node:test";
 import { createSession } from "../../../src/engine/ort.ts";
@@ -7,6 +9,7 @@ import { squaredNorm } from "../../../src/kernels/linalg/matrix.ts";
 import { singularValues } from "../../../src/kernels/linalg/svd.ts";
 import type { ParamValues } from "../../../src/shared/doc.ts";
 import { toNumbers } from "../../../src/shared/hostTensor.ts";
+import { modelFromText } from "../../core/modelText.ts";
 import { docOf, testEnvironment } from "../../helpers/environment.ts";
 import { testTechnique } from "../../helpers/harness.ts";
 import { gaussian } from "../../helpers/random.ts";
@@ -311,4 +314,25 @@ test("lowrank.svd: whitened without data is refused, plain needs none", async (t
     params: { mode: "whitened" },
   });
   await assert.rejects(testEnvironment(folder).open(doc), /lowrank\.svd needs calibration data/);
+});
+
+test("lowrank.svd: what would not fit in memory is left alone, with what it would take", () => {
+  const model = modelFromText(
+    "input x float32 [2, 4] w = float32 [4, 3] normal h = MatMul(x, w) y = Relu(h) output y float32 [2, 3]",
+  );
+  const plan = (shape: readonly number[], params: ParamValues) => {
+    const graph = mainGraph(model);
+    const w = graph.tensors.get("w")!;
+    const sizeBytes = 4 * shape[0]! * shape[1]!;
+    const tensors = new Map([["w", { ...w, shape, sizeBytes }]]);
+    const large = { ...model, graphs: new Map([[graphKey(MAIN), { ...graph, tensors }]]) };
+    return svd.plan(
+      large,
+      readParams("lowrank.svd", svd.meta.params, { head: "factor", ...params }),
+    );
+  };
+  const [skip] = plan([8192, 16384], {}).skipped;
+  assert.match(skip!.reason, /^factoring \[8192, 16384\] to rank 4369 .* 7\.5 GB .* 4\.3 GB$/);
+  assert.equal(plan([8192, 16384], { rankBy: "rank", rank: 512 }).units.length, 1);
+  assert.equal(plan([4096, 24576], {}).units.length, 1);
 });
