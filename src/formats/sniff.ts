@@ -25,7 +25,7 @@ export function refuseForeign(source: ByteSource, format: "onnx" | "safetensors"
       ? formatErrors.notOnnx(path, offset, problem)
       : formatErrors.notSafetensors(path, `${problem} at byte ${offset}`);
   };
-  if (sizeBytes === 0) refuse(0, "the file is empty");
+  if (sizeBytes === 0) throw formatErrors.empty(path);
   const start = latin1(source.read(0, Math.min(64, sizeBytes)));
   if (start.startsWith(LFS_POINTER)) throw formatErrors.lfsPointer(path);
   // A safetensors file may start with any byte: the low one of its header's length, which zeros follow.

@@ -6,6 +6,7 @@
  */
 
 import { DataError, EngineError, FormatError } from "./failure.ts";
+import { formatCount, plural } from "./format.ts";
 
 export * from "./failure.ts";
 export * from "./structureErrors.ts";
@@ -23,8 +24,14 @@ export const formatErrors = {
     have: number,
   ): FormatError =>
     format(
-      `${path} is cut off: ${field} at byte ${offset} needs ${need} bytes, ${have} are left.`,
+      `${path} is cut off: ${field} at byte ${offset} needs ${plural(need, "byte")}, ${formatCount(have)} ${have === 1 ? "is" : "are"} left.`,
       `${path} at byte ${offset}`,
+      "The download or copy was probably interrupted; get the file again.",
+    ),
+  empty: (path: string): FormatError =>
+    format(
+      `${path} is empty: it has no bytes.`,
+      path,
       "The download or copy was probably interrupted; get the file again.",
     ),
   notOnnx: (path: string, offset: number, problem: string): FormatError =>

@@ -57,7 +57,7 @@ const CASES: readonly Case[] = [
     name: "a truncated file",
     args: ["inspect", "truncated.onnx"],
     code: "format",
-    text: "FOLDER/truncated.onnx is cut off: graph at byte 19 needs 29090 bytes, 19981 are left. The download or copy was probably interrupted; get the file again.",
+    text: "FOLDER/truncated.onnx is cut off: graph at byte 19 needs 29,090 bytes, 19,981 are left. The download or copy was probably interrupted; get the file again.",
   },
   {
     name: "JSON renamed to .onnx",

@@ -38,7 +38,7 @@ const siblings: SiblingFiles = {
 type Row = readonly [name: string, file: string, bytes: Uint8Array, message: string];
 const LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
 const ONNX: readonly Row[] = [
-  ["empty", "m.onnx", text(""), "/m.onnx is not an ONNX model: the file is empty at byte 0."],
+  ["empty", "m.onnx", text(""), "/m.onnx is empty: it has no bytes."],
   [
     "JSON",
     "m.onnx",
@@ -69,7 +69,7 @@ const ONNX: readonly Row[] = [
     "cut off inside a number",
     "m.onnx",
     Uint8Array.of(8, 0x88),
-    "/m.onnx is cut off: a number at byte 1 needs 2 bytes, 1 are left.",
+    "/m.onnx is cut off: a number at byte 1 needs 2 bytes, 1 is left.",
   ],
   [
     "a number without end",
@@ -100,7 +100,7 @@ const ONNX: readonly Row[] = [
     "a group that does not end",
     "m.onnx",
     Uint8Array.of(0x63, 0x08, 1),
-    "/m.onnx is cut off: a group at byte 3 needs 1 bytes, 0 are left.",
+    "/m.onnx is cut off: a group at byte 3 needs 1 byte, 0 are left.",
   ],
   [
     "nested too deeply",
@@ -232,7 +232,7 @@ const length = (n: bigint, rest = ""): Uint8Array => {
   return bytes;
 };
 const SAFETENSORS: readonly Row[] = [
-  ["empty", "m.safetensors", text(""), `${ST}the file is empty at byte 0.`],
+  ["empty", "m.safetensors", text(""), "/m.safetensors is empty: it has no bytes."],
   [
     "a Git LFS pointer",
     "m.safetensors",

@@ -226,6 +226,8 @@ export const flows = [
   {
     name: "Compare with… of one file asks for the other; sizes, tensors with SQNR and outputs show",
     async run({ window }) {
+      // With both still selected it would compare the two.
+      await window.select(["batch1.onnx"]);
       await window.menu("batch1.onnx", "Compare with…");
       await window.pick(/^batch1\.\w+\.onnx/);
       const editor = await window.editor("lathe-diff [data-testid=sides]");
