@@ -7,8 +7,10 @@ import type { ApplyResult, CatalogEntry, SaveOptions, SaveResult } from "../shar
 import type { Arguments } from "./arguments.ts";
 import { dataPath, partOf, type Command, type Outcome } from "./command.ts";
 import { compare, comparisonJson, measureRows, writeReport, type Comparison } from "./compare.ts";
+import { shardLimit } from "./goal.ts";
 import { checkOutput, checkReport } from "./output.ts";
 import { recipePath } from "./positionals.ts";
+import { kindOf } from "../shared/modelPath.ts";
 import { simulatedText, type TargetId } from "../shared/presets.ts";
 import { findTechnique, paramsText, wantedEntries } from "./recipe.ts";
 import type { Style } from "./style.ts";
@@ -43,6 +45,7 @@ export const apply: Command = {
     "out",
     "data",
     "external-data",
+    "max-shard-size",
     "force",
     "no-verify",
     "html",
@@ -51,6 +54,7 @@ export const apply: Command = {
     "The result is loaded and run once before it takes its name. Its recipe is written beside it as OUT.lathe.json and into its metadata; `lathe apply MODEL OUT.lathe.json -o OTHER` does the same again.",
     "With --html, the result is also compared with the input (on --data, if given), and the page shows that beside what was changed and what was skipped.",
     "A result that is for another runtime than onnxruntime on a CPU says so: its accuracy is simulated here and its speed not measured; the runtime is kept in the recipe. What a result may lose is checked by `lathe check OUT --baseline MODEL --max-drop 1% --data DATA`.",
+    "A sharded model keeps the shards it has; with --max-shard-size it is cut anew (OUT ends in .safetensors.index.json).",
     "The input is never changed, unless OUT is the input and --force is given.",
   ],
   examples: [
@@ -82,6 +86,7 @@ export const apply: Command = {
     if (wanted.entries.length > 0) context.client.expectSave(model);
     const opened = await context.client.open(model);
     checkOutput(output, model, args.flag("force"));
+    const maxShardBytes = shardLimit(args, kindOf(output));
     if (report !== null) checkReport(report);
     const data = dataPath(args) ?? wanted.data;
     const doc: Doc = data === null ? opened : { ...opened, data };
@@ -93,7 +98,7 @@ export const apply: Command = {
       {
         doc: { ...doc, recipe: wanted.entries },
         to: path.resolve(output),
-        options: saveOptions(args, wanted.target),
+        options: { ...saveOptions(args, wanted.target), maxShardBytes },
       },
       partOf(context, 0, report === null ? 1 : BEFORE_REPORT),
     );
@@ -142,6 +147,7 @@ function outcome(
       target,
       sizeBefore: saved.baseBytes,
       sizeAfter: saved.sizeBytes,
+      notes: saved.notes,
       report: report === null ? null : report.path,
       ...(report === null ? {} : { comparison: comparisonJson(report.comparison) }),
     },
@@ -162,6 +168,7 @@ function outcome(
           ],
           style,
         ),
+        saved.notes.map((note) => style.warn(`note: ${note}`)),
       ]),
     exitCode: 0,
   };

@@ -4,9 +4,8 @@ import { structureErrors, usageErrors } from "../shared/errors.ts";
 import { formatVerified, plural } from "../shared/format.ts";
 import { kindOf, type ModelKind } from "../shared/modelPath.ts";
 import type { ConvertResult } from "../shared/protocol.ts";
-import type { Arguments } from "./arguments.ts";
 import { callOptions, type Command } from "./command.ts";
-import { sizeLimit } from "./goal.ts";
+import { shardLimit } from "./goal.ts";
 import { checkPlace } from "./output.ts";
 import { lines, pairs, sizeChange, skipLines } from "./text.ts";
 
@@ -75,9 +74,19 @@ export const convert: Command = {
       callOptions(context),
     );
     const { path: written, sizeBytes: sizeAfter, files, tensors, replaced, skipped } = result;
-    const { verified } = result;
+    const { verified, notes } = result;
     return {
-      json: { output: written, files, tensors, replaced, skipped, sizeBefore, sizeAfter, verified },
+      json: {
+        output: written,
+        files,
+        tensors,
+        replaced,
+        skipped,
+        sizeBefore,
+        sizeAfter,
+        verified,
+        notes,
+      },
       text: (style) =>
         lines([
           skipLines(skipped, style),
@@ -96,26 +105,12 @@ export const convert: Command = {
             ],
             style,
           ),
+          notes.map((note) => style.warn(`note: ${note}`)),
         ]),
       exitCode: 0,
     };
   },
 };
-
-function shardLimit(args: Arguments, kind: ModelKind): number | null {
-  const limit = sizeLimit(args, "max-shard-size");
-  if (limit === null) return null;
-  const text = args.text("max-shard-size") ?? "";
-  if (kind !== "shards")
-    throw usageErrors.badOptionValue(
-      "--max-shard-size",
-      text,
-      "left out, or OUT must end in .safetensors.index.json",
-    );
-  if ("share" in limit)
-    throw usageErrors.badOptionValue("--max-shard-size", text, "a size such as 2GB");
-  return limit.bytes;
-}
 
 const filesText = ({ path: file, files }: ConvertResult): string =>
   files.length === 1 ? file : `${file} and ${plural(files.length - 1, "file")} beside`;

@@ -1,5 +1,6 @@
-/** The goal of `lathe optimize`, as typed. */
+/** The goal of `lathe optimize`, and other sizes, as typed. */
 import { usageErrors } from "../shared/errors.ts";
+import type { ModelKind } from "../shared/modelPath.ts";
 import type { OptimizeGoal } from "../shared/protocol.ts";
 import type { Arguments } from "./arguments.ts";
 
@@ -45,4 +46,20 @@ export function sizeLimit(
   return unit === "%"
     ? { share: value / 100 }
     : { bytes: Math.floor(value * (UNITS[unit.toUpperCase()] ?? 1)) };
+}
+
+/** Bytes of tensor data per shard, where the output has shards. @throws LatheError (usage) */
+export function shardLimit(args: Arguments, kind: ModelKind | null): number | null {
+  const limit = sizeLimit(args, "max-shard-size");
+  if (limit === null) return null;
+  const text = args.text("max-shard-size") ?? "";
+  if (kind !== "shards")
+    throw usageErrors.badOptionValue(
+      "--max-shard-size",
+      text,
+      "left out, or OUT must end in .safetensors.index.json",
+    );
+  if ("share" in limit)
+    throw usageErrors.badOptionValue("--max-shard-size", text, "a size such as 2GB");
+  return limit.bytes;
 }

@@ -61,6 +61,7 @@ export async function convert(
       files: saved.files,
       tensors: tensorsByName(wanted.model).size,
       replaced: wanted.replaced,
+      notes: saved.notes,
       skipped: wanted.skipped,
       verified,
     };

@@ -166,6 +166,7 @@ async function write(
       verified,
       applied: changes.map((change) => applyResult(change, verified)),
       keptBase,
+      notes: written.notes,
     };
   } catch (error) {
     await staged.discard();

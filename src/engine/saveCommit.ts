@@ -25,6 +25,8 @@ export interface Saved {
   readonly sizeBytes: number;
   /** The model and its external data. */
   readonly files: readonly string[];
+  /** What should be known of it, such as why old data was kept. */
+  readonly notes: readonly string[];
 }
 
 /** A text beside the model, which takes its place right after it. */
@@ -81,9 +83,9 @@ export async function commit(
   // From here on the new model is the user's: whatever fails, its data stays.
   flushFolder(folder);
   const files = [file, ...names.map((name) => path.join(folder, name))];
-  removeUnused(file, before);
+  const note = removeUnused(file, before);
   if (companion) await placeCompanion(staging, folder, companion.name);
-  return { path: file, sizeBytes, files };
+  return { path: file, sizeBytes, files, notes: note === null ? [] : [note] };
 }
 
 async function placeCompanion(staging: string, folder: string, name: string): Promise<void> {

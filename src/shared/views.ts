@@ -218,6 +218,8 @@ export interface ConvertResult {
   readonly replaced: number;
   readonly skipped: readonly Skip[];
   readonly verified: Verified;
+  /** As of a saved document. */
+  readonly notes: readonly string[];
 }
 export interface SaveResult {
   readonly path: string;
@@ -231,6 +233,8 @@ export interface SaveResult {
   readonly applied: readonly ApplyResult[];
   /** When the base itself was replaced: where its old bytes are kept until the document closes. */
   readonly keptBase: string | null;
+  /** What should be known of it: old data files that were kept, and why. */
+  readonly notes: readonly string[];
 }
 
 export type MetricName = "top1" | "perplexity" | "psnr" | "mse" | "sqnr";

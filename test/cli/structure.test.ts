@@ -88,6 +88,23 @@ describe("convert", () => {
       "w.safetensors.index.json",
     );
     assert.ok(existsSync(file("w-00002-of-00002.safetensors")));
+    await run(
+      "apply",
+      "w.safetensors.index.json",
+      "-t",
+      "edit.rename",
+      "-p",
+      "what=tensors",
+      "-p",
+      "from=layer.bias",
+      "-p",
+      "to=layer.offset",
+      "--max-shard-size",
+      "1KB",
+      "-o",
+      "cut.safetensors.index.json",
+    );
+    assert.ok(existsSync(file("cut-00003-of-00003.safetensors")));
     const back = await run(
       "convert",
       "model.onnx",

@@ -6,13 +6,14 @@ import {
   readFileSync,
   realpathSync,
   statSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import path from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { graphKey, MAIN, mainGraph, type Model, type Tensor } from "../../src/core/model.ts";
 import { closeAllFiles, openModel, readRange } from "../../src/engine/files.ts";
-import { stageModel } from "../../src/engine/save.ts";
+import { stageModel, type Saved } from "../../src/engine/save.ts";
 import { ModelProtoSchema } from "../../src/formats/onnx_pb.ts";
 import { dtype } from "../../src/shared/dtype.ts";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -76,13 +77,17 @@ function withTensors(model: Model, edit: (tensors: Map<string, Tensor>) => void)
 const replaceT3 = (model: Model): Model =>
   withTensors(model, (tensors) => tensors.set("t3", tensorOf("t3", bytesOf(11, 3000))));
 
-async function save(model: Model, to: string): Promise<readonly string[]> {
+async function saveWhole(model: Model, to: string): Promise<Saved> {
   const options = { externalData: "auto", overwrite: true, allowInput: true } as const;
   const staged = await stageModel(model, to, options, task);
   // Complete where it is staged, so that it can be tried there.
   contentsOf(staged.path);
-  const { files } = await staged.commit();
+  const saved = await staged.commit();
   closeAllFiles();
+  return saved;
+}
+async function save(model: Model, to: string): Promise<readonly string[]> {
+  const { files } = await saveWhole(model, to);
   return files.slice(1).map((file) => path.relative(path.dirname(to), file));
 }
 function contentsOf(file: string): Record<string, Buffer> {
@@ -120,6 +125,26 @@ describe("external data of a saved model", () => {
     assert.deepEqual(Object.keys(entriesOf(file, 2)), ["location", "offset", "length"]);
     // The other model still has its data.
     assert.ok(existsSync(path.join(folder, "more/b.bin")));
+  });
+
+  it("of the model before is kept where another model cannot be read, and the result says so", async (t) => {
+    const folder = make(t);
+    const file = path.join(folder, "m.onnx");
+    const replaced = (seed: number): Promise<Saved> =>
+      saveWhole(
+        withTensors(openModel(file), (tensors) => tensors.set("t1", tensorOf("t1", bytesOf(seed)))),
+        file,
+      );
+    writeFileSync(path.join(folder, "broken.onnx"), "no model");
+    const { notes } = await replaced(13);
+    assert.equal(notes.length, 1);
+    assert.match(
+      notes[0]!,
+      /^"a\.bin" of the model before was kept: ".*broken\.onnx" could not be read, and may need it\.$/,
+    );
+    assert.ok(existsSync(path.join(folder, "a.bin")));
+    unlinkSync(path.join(folder, "broken.onnx"));
+    assert.deepEqual((await replaced(17)).notes, []);
   });
 
   it("stays with a saved model whose recipe finds no place beside it", async (t) => {

@@ -14,7 +14,7 @@ import {
   type Tensor,
   type Value,
 } from "../../src/core/model.ts";
-import { readModel } from "../../src/formats/index.ts";
+import { encodeIndex, planShards, readModel, tensorsModel } from "../../src/formats/index.ts";
 import { memorySource } from "../../src/formats/wire.ts";
 import { byteLength, DTYPES, elementCount, type Dtype } from "../../src/shared/dtype.ts";
 import { FormatError } from "../../src/shared/errors.ts";
@@ -125,6 +125,39 @@ function roundTrip(model: Model, file: string): Uint8Array {
   return first;
 }
 
+/** Writes a model as shards of that size at most, and reads it back. */
+function cutAndRead(
+  model: Model,
+  limit: number,
+  before: Readonly<Record<string, Uint8Array>>,
+): { readonly model: Model; readonly files: Readonly<Record<string, Uint8Array>> } {
+  const files: Record<string, Uint8Array> = {};
+  const placed = planShards(model, limit).map(({ tensors: held, pieces, sizeBytes }, i) => {
+    const location = `s${i}.safetensors`;
+    const bytes = Buffer.concat(pieces.map((piece) => bytesOf(piece, before)));
+    assert.equal(bytes.length, sizeBytes);
+    files[`/m/${location}`] = new Uint8Array(bytes);
+    const size = held.reduce((sum, tensor) => sum + tensor.sizeBytes, 0);
+    assert.ok(size <= limit || held.filter((tensor) => tensor.sizeBytes > 0).length === 1);
+    return { location, tensors: held };
+  });
+  const index = encodeIndex(model, placed);
+  const read = readModel(memorySource("/m/m.safetensors.index.json", index), {
+    resolve: (location) => {
+      const path = `/m/${location}`;
+      return files[path] ? { path, sizeBytes: files[path].length } : null;
+    },
+    open: (path) => memorySource(path, files[path]!),
+  });
+  assert.deepEqual(read.warnings, []);
+  return { model: read, files };
+}
+/** As one file. */
+function roundTripBytes(model: Model, files: Readonly<Record<string, Uint8Array>>): Model {
+  const one = tensorsModel([...mainGraph(model).tensors.values()], model.meta, []);
+  return readModel(memorySource("/one.safetensors", encode(one, files).model), NO_SIBLINGS);
+}
+
 describe("properties", () => {
   it("ONNX: written then read is the same, and written again the same bytes", () => {
     const onnx = fc.record({
@@ -162,6 +195,34 @@ describe("properties", () => {
       fc.property(wide, meta, (all, pairs) => {
         if (all.has("__metadata__")) return;
         roundTrip(modelOf("safetensors", graphOf({ tensors: all }), pairs), "/m.safetensors");
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  it("sharded safetensors: cut at any size, joined, and cut again, the same tensors and texts", () => {
+    const types = DTYPES.filter((type) => type.safetensors !== null);
+    const limits = fc.integer({ min: 1, max: 500 });
+    fc.assert(
+      fc.property(tensors(types), meta, limits, limits, (all, pairs, limit, other) => {
+        // Without tensors the index names no shard, and there is nothing to read.
+        if (all.has("__metadata__") || all.size === 0) return;
+        const whole = modelOf("safetensors", graphOf({ tensors: all }), pairs);
+        const cut = cutAndRead(whole, limit, {});
+        const again = cutAndRead(cut.model, other, cut.files);
+        for (const { model, files } of [cut, again]) {
+          assert.deepEqual([...model.meta].sort(), [...pairs].sort());
+          const found = mainGraph(model).tensors;
+          assert.deepEqual([...found.keys()].sort(), [...all.keys()].sort());
+          for (const [key, { dtype: type, shape: dims, at }] of found) {
+            const { dtype, shape: wanted, at: bytes } = all.get(key)!;
+            assert.deepEqual([type.name, dims], [dtype.name, wanted]);
+            assert.deepEqual(Buffer.from(bytesOf(at, files)), Buffer.from(bytesOf(bytes, {})));
+          }
+        }
+        const joined = roundTripBytes(again.model, again.files);
+        assert.deepEqual([...joined.meta].sort(), [...pairs].sort());
+        assert.equal(mainGraph(joined).tensors.size, all.size);
       }),
       { numRuns: RUNS },
     );

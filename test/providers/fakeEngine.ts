@@ -100,6 +100,7 @@ function saved({ doc, to }: Params<Jobs, "save">, keptFolder: string): SaveResul
     verified: true,
     applied: [],
     keptBase,
+    notes: [],
   };
 }
 
