@@ -6,6 +6,7 @@ import { scopeOf } from "../../../core/scope.ts";
 import { dtype } from "../../../shared/dtype.ts";
 import type { Skip } from "../../../shared/report.ts";
 import { gptq } from "../../../kernels/quantize/gptq.ts";
+import { fitRowScales } from "../../../kernels/quantize/rowScales.ts";
 import type { MatrixF64 } from "../../../shared/kernels.ts";
 import { channelScales, encodeChannels } from "./channels.ts";
 import { renewed } from "./nodes.ts";
@@ -133,7 +134,7 @@ export async function writeRecurrent(
  */
 const DAMPING = 0.1;
 
-/** Symmetric 8-bit codes of [rows, K] with one scale per row. */
+/** Symmetric 8-bit codes of [rows, K] with one scale per row, fitted to its values where no data says more. */
 async function roundRows(
   ctx: WorkContext,
   values: Float32Array,
@@ -149,8 +150,11 @@ async function roundRows(
     format,
     () => 0,
   );
+  if (!gram) {
+    fitRowScales(values, scales);
+    return { codes: encodeChannels(all, scales, format), scales };
+  }
   const nearest = { codes: encodeChannels(all, scales, format), scales };
-  if (!gram) return nearest;
   const grid = { low: -127, high: 127, block: inner, scales, zeroPoints: null };
   const weight = { rows, cols: inner, data: Float64Array.from(values) };
   const result = await gptq(ctx.blas, weight, gram, grid, {
