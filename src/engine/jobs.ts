@@ -79,6 +79,21 @@ export const applyResult = (change: Change, verified: Verified): ApplyResult => 
   verified,
 });
 
+const recipeFileOf = (doc: Doc, toolVersion: string, sha256: string): RecipeFile => ({
+  version: 1,
+  tool: `lathe ${toolVersion}`,
+  source: { sha256, sizeBytes: doc.base.fingerprint.sizeBytes },
+  entries: doc.recipe,
+});
+
+/** Bytes that the document's recipe takes in the metadata of what is saved of it, but for a few. */
+export const recipeBytes = (doc: Doc, toolVersion: string): number =>
+  Buffer.byteLength(JSON.stringify(recipeFileOf(doc, toolVersion, "0".repeat(64)))) +
+  RECIPE_METADATA_KEY.length +
+  MESSAGE_BYTES;
+/** Tags and lengths of an entry of `metadata_props`, at most. */
+const MESSAGE_BYTES = 16;
+
 export async function save(
   tools: JobTools,
   params: Params<Jobs, "save">,
@@ -120,10 +135,7 @@ async function write(
     maxShardBytes === null &&
     kindOf(to) === kindOf(doc.base.path);
   const recipeOf = (sha256: string): RecipeFile => ({
-    version: 1,
-    tool: `lathe ${toolVersion}`,
-    source: { sha256, sizeBytes: doc.base.fingerprint.sizeBytes },
-    entries: doc.recipe,
+    ...recipeFileOf(doc, toolVersion, sha256),
     ...(options.target === undefined ? {} : { target: options.target }),
   });
   const stageOptions = {

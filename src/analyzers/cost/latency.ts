@@ -15,7 +15,7 @@ import { defineAnalyzer } from "../../core/analyzer.ts";
 import { nodeLabel } from "../../core/model.ts";
 import { number } from "../../shared/params.ts";
 import type { Metric, ReportRow } from "../../shared/report.ts";
-import { formatDuration, formatPercent } from "../../shared/format.ts";
+import { formatDuration, formatPercent, plural } from "../../shared/format.ts";
 
 const metrics: readonly Metric[] = [
   { id: "timeMs", title: "time", unit: "ms", better: "lower" },
@@ -71,16 +71,12 @@ export default defineAnalyzer({
     for (const { op, timeMs } of times) byOp.set(op, (byOp.get(op) ?? 0) + timeMs);
     const ops = [...byOp].sort((a, b) => b[1] - a[1]).slice(0, 3);
     const timed = rows.filter(({ target }) => known.has(target));
-    const [slowest] = timed;
+    const [slowest] = rows;
     return {
       analyzer: "cost.latency",
       findings: [
         `One inference spends ${formatDuration(total)} in operators here: ${ops.map(([op, ms]) => `${op} ${formatPercent(ms / Math.max(total, 1e-12))}`).join(", ")}.`,
-        ...(slowest
-          ? [
-              `The slowest is ${slowest.target} (${known.get(slowest.target) ?? ""}) with ${formatPercent(slowest.values[1] ?? 0)}.`,
-            ]
-          : []),
+        ...(slowest ? [slowestText(slowest, known.get(slowest.target))] : []),
         `${timed.length} of the file's ${known.size} nodes have a time of their own; the runtime merged the others or computed them ahead.`,
       ],
       metrics,
@@ -94,3 +90,12 @@ export default defineAnalyzer({
     };
   },
 });
+
+/** The runtime renames nodes that it converts, as those of float16: which of the file they are is not known. */
+function slowestText({ target, values }: ReportRow, op: string | undefined): string {
+  const [, share, parts] = values;
+  const percent = formatPercent(share ?? 0);
+  return op === undefined
+    ? `Most is spent in ${target}: ${percent} in ${plural(parts ?? 1, "operator")} that the runtime made and named.`
+    : `The slowest is ${target} (${op}) with ${percent}.`;
+}

@@ -71,7 +71,6 @@ export async function firstThatHolds(
       one.entries,
       part(task, i / tries.length, (i + 1) / tries.length),
     );
-    if (quality === null && limit !== null && goal.maxDrop !== null) throw noLabels(trial);
     if (quality) unit = quality.dropUnit;
     if (quality && limit !== null && !(quality.dropHigh <= limit)) {
       gentlest = Math.min(gentlest, one.damage);
@@ -117,7 +116,7 @@ export async function firstThatHolds(
   return null;
 }
 
-const noLabels = (trial: Trial): LatheError =>
+export const noLabels = (trial: Trial): LatheError =>
   usageErrors.usage(
     `A drop cannot be measured: ${trial.meter.data} has no labels or expected outputs.`,
     'Add "labels" or "outputs" to the data, or ask for --target-size only.',

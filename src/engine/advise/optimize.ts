@@ -21,13 +21,13 @@ import type {
 } from "../../shared/protocol.ts";
 import type { Task } from "../../shared/task.ts";
 import { planEntry } from "../compute.ts";
-import { save, type JobTools } from "../jobs.ts";
+import { recipeBytes, save, type JobTools } from "../jobs.ts";
 import { breathe } from "../saveWrite.ts";
 import { keptLayers } from "./assemble.ts";
 import { candidatesFor, type CandidateScene } from "./candidates.ts";
 import { damageOf, measureDamages } from "./damage.ts";
 import { alternatives, layersOf, preparations, waysFor, type Layer } from "./menu.ts";
-import { DEFAULT_DROP, firstThatHolds, point, type Chosen } from "./hold.ts";
+import { DEFAULT_DROP, firstThatHolds, noLabels, point, type Chosen } from "./hold.ts";
 import { measureAll, NONE, reachSize } from "./measure.ts";
 import { say } from "./optimizeText.ts";
 import { inOrder, whyNot, type Measured } from "./order.ts";
@@ -52,8 +52,12 @@ export async function optimize(
   const { env, threads } = tools;
   const { model } = await env.open(doc, part(task, 0, 0.02));
   if (model.format !== "onnx") throw engineErrors.noGraph(doc.base.path, "optimized");
-  const trial = await openTrial({ env, doc, data, limit, threads }, part(task, 0.02, 0.05));
+  const trial = await openTrial(
+    { env, doc, data, limit, threads, recipeBytes: (one) => recipeBytes(one, tools.toolVersion) },
+    part(task, 0.02, 0.05),
+  );
   try {
+    if (goal.maxDrop !== null && !(await trial.isJudged())) throw noLabels(trial);
     const scene: Scene = { tools, doc, goal, data, trial };
     const found = await search(scene, task);
     if (!found.chosen) return nothing(scene, found);

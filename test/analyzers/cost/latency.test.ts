@@ -23,6 +23,24 @@ output y float32 [64, 8]
       const shares = report.rows.reduce((sum, { values }) => sum + values[1]!, 0);
       assert.ok(Math.abs(shares - 1) < 1e-9);
       assert.match(report.data!, /synthetic/);
+      assert.match(report.findings[1]!, new RegExp(`slowest is ${report.rows[0]!.target} `));
+    },
+  },
+  {
+    name: "what takes longest is named, also where the runtime gave it a name of its own",
+    model: `
+opset 17
+input x float16 [1, 16, 32, 32]
+w = float16 [32, 16, 3, 3] normal * 0.05
+c = Conv(x, w) { pads: [1, 1, 1, 1], name: "conv" }
+y = Flatten(c) { name: "flat" }
+output y float16 [1, 32768]
+`,
+    params: { runs: 2 },
+    timed: true,
+    check: (report) => {
+      const [first] = report.rows;
+      assert.ok(report.findings[1]!.includes(` ${first!.target}`), report.findings[1]);
     },
   },
   {

@@ -44,6 +44,8 @@ test("--max-drop: smaller, within the limit with the whole interval, with recipe
   const chosen = result.considered.filter(({ state }) => state === "chosen");
   assert.equal(chosen.length, 1);
   assert.deepEqual(chosen[0]!.entries, result.entries);
+  const spare = chosen[0]!.sizeBytes - result.sizeAfter;
+  assert.ok(spare >= 0 && spare < 32, "sizes are those of the file to be, its recipe included");
   assert.equal(chosen[0]!.latencyRatio, result.latency!.ratio);
   const recipes = result.considered.map(({ entries }) => JSON.stringify(entries));
   assert.equal(new Set(recipes).size, recipes.length, "each is considered once");
