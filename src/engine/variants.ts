@@ -54,6 +54,11 @@ async function fromWhole(
 /** Null when the chosen units' steps do not stand on their own. */
 function subset(model: Model, change: Change, scope: readonly string[]): Model | null {
   const isShared = (step: Step): boolean => step.kind === "setOpset" || step.kind === "setMeta";
+  const [own, others] = [true, false].map((chosen) =>
+    change.units.filter(({ name }) => matchesScope(name, scope) === chosen),
+  );
+  const written = weightsOf(own ?? []);
+  if ([...weightsOf(others ?? [])].some((name) => written.has(name))) return null;
   const steps = change.units.flatMap(({ name, steps: own }) =>
     matchesScope(name, scope) ? own : own.filter(isShared),
   );
@@ -65,6 +70,19 @@ function subset(model: Model, change: Change, scope: readonly string[]): Model |
     throw error;
   }
 }
+
+/**
+ * The tensors that units put in place of others. Where two units write one, as those that remove the
+ * outputs of a layer and its inputs do, what the later one writes builds on what the earlier one did.
+ */
+const weightsOf = (units: Change["units"]): ReadonlySet<string> =>
+  new Set(
+    units.flatMap(({ steps }) =>
+      steps.flatMap((step) =>
+        step.kind === "putTensor" ? [JSON.stringify([step.graph, step.tensor.name])] : [],
+      ),
+    ),
+  );
 
 /** Whether every name that is used is made somewhere. */
 function isClosed(model: Model): boolean {

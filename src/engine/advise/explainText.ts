@@ -7,7 +7,7 @@ import {
   formatPercent,
   metricTitle,
 } from "../../shared/format.ts";
-import type { Explanation, LayerCause } from "../../shared/protocol.ts";
+import type { EvalResult, Explanation, LayerCause } from "../../shared/protocol.ts";
 
 /** Layers are named until they make this share of the damage, but no more than MAX_NAMED. */
 const MOST = 0.75;
@@ -28,10 +28,15 @@ export function describeCauses(facts: Omit<Explanation, "findings">): readonly s
       : `The outputs are ${apart} apart.`;
   if (layers.length === 0)
     return [whole, "No layer's weights were changed in a way that can be tried by itself."];
-  return [whole, ...worst(layers), ...growth(layers, facts.kl), ...next(facts)];
+  return [
+    whole,
+    ...worst(layers, facts.skipped.length > 0),
+    ...growth(layers, facts.kl),
+    ...next(facts),
+  ];
 }
 
-function worst(layers: readonly LayerCause[]): readonly string[] {
+function worst(layers: readonly LayerCause[], isPart: boolean): readonly string[] {
   let count = 0;
   let share = 0;
   while (count < Math.min(MAX_NAMED, layers.length) && share < MOST)
@@ -49,7 +54,7 @@ function worst(layers: readonly LayerCause[]): readonly string[] {
   return [
     share < MOST
       ? `The damage is spread over ${layers.length} layers; the worst ${count}, ${list(each)}, make ${formatPercent(share)} of it.`
-      : `${count} of ${layers.length} changed layers ${count === 1 ? "causes" : "cause"} ${formatPercent(share)} of it: ${list(each)}.`,
+      : `${count} of ${layers.length} changed layers${isPart ? " that can be tried by themselves" : ""} ${count === 1 ? "causes" : "cause"} ${formatPercent(share)} of it: ${list(each)}.`,
   ];
 }
 
@@ -80,7 +85,10 @@ function growth(layers: readonly LayerCause[], total: number | null): readonly s
   return out;
 }
 
-function next({ keep, before, layers }: Omit<Explanation, "findings">): readonly string[] {
+const isBetter = (one: EvalResult, other: EvalResult): boolean =>
+  one.better === "higher" ? one.value > other.value : one.value < other.value;
+
+function next({ keep, before, after, layers }: Omit<Explanation, "findings">): readonly string[] {
   if (keep === null)
     return layers.length < 2
       ? []
@@ -94,6 +102,10 @@ function next({ keep, before, layers }: Omit<Explanation, "findings">): readonly
       : keep.kl === null
         ? "most of the error is gone"
         : kl(keep.kl);
+  if (keep.metric && after && !isBetter(keep.metric, after))
+    return [
+      `Next: leave it as it is. Keeping ${these} (${list(keep.names)}) brings the outputs nearer, but gains nothing: ${gain}.`,
+    ];
   return [
     `Next: keep ${these} as ${keep.names.length === 1 ? "it was" : "they were"} (${list(keep.names)}): ${gain}${keep.costBytes > 0 ? `, for ${formatBytes(keep.costBytes)} more` : ""}.`,
   ];

@@ -3,7 +3,9 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { explain } from "../../../src/engine/advise/explain.ts";
+import { describeCauses } from "../../../src/engine/advise/explainText.ts";
 import { Cancelled } from "../../../src/shared/errors.ts";
+import type { EvalResult, LayerCause } from "../../../src/shared/protocol.ts";
 import type { Task } from "../../../src/shared/task.ts";
 import { docOf, testTools } from "../../helpers/environment.ts";
 import { task, tempFolder } from "../../helpers/temp.ts";
@@ -91,4 +93,40 @@ test("cancelling is heard", async (t) => {
     ),
     Cancelled,
   );
+});
+
+test("channels of layers that follow each other are removed one layer at a time, each alone", async (t) => {
+  const folder = tempFolder(t);
+  const { model, data } = await writeNetwork(folder);
+  const entry = { transform: "prune.channels", params: { amount: 0.5 } };
+  const answer = await explain(
+    testTools(folder),
+    { before: docOf(model), after: docOf(model, entry), data, limit: 100 },
+    task,
+  );
+  assert.deepEqual(answer.layers.map(({ name }) => name).sort(), ["h1", "h2", "h3", "h4"]);
+  assert.deepEqual(answer.skipped, []);
+  for (const { alone } of answer.layers) assert.ok(alone.kl! > 0);
+});
+
+test("keeping layers is no advice where the metric gains nothing", () => {
+  const result = (value: number): EvalResult => ({
+    ...{ metric: "top1", value, low: value, high: value, n: 100, better: "higher" },
+    ...{ also: {}, synthetic: false, data: "x" },
+  });
+  const layer = (name: string, share: number): LayerCause => ({
+    ...{ name, share, restored: null, cascadedDb: null, savedBytes: 8 },
+    alone: { kl: share, sqnrDb: 20, metric: null },
+  });
+  const facts = {
+    ...{ before: result(0.9), after: result(0.89), kl: 1, sqnrDb: 10, skipped: [], data: "x" },
+    layers: [layer("a", 0.9), layer("b", 0.1)],
+  };
+  const last = (metric: number): string =>
+    describeCauses({
+      ...facts,
+      keep: { names: ["a"], kl: 0.1, metric: result(metric), costBytes: 8, entries: null },
+    }).at(-1)!;
+  assert.match(last(0.895), /^Next: keep this layer as it was \(a\)/);
+  assert.match(last(0.89), /^Next: leave it as it is/);
 });
