@@ -57,6 +57,12 @@ class Editor extends LitElement {
         min-height: 0;
         overflow: hidden;
       }
+      /* All seven fit beside an activity bar in a window of 500 px. */
+      @media (max-width: 490px) {
+        vscode-tab-header {
+          margin-inline: -3.5px;
+        }
+      }
       vscode-tab-panel:focus-visible {
         outline-offset: -2px;
       }

@@ -192,6 +192,9 @@ export const base = css`
     text-align: center;
     line-height: 1.5;
   }
+  .empty h2 {
+    margin-bottom: 8px;
+  }
   .empty .row {
     justify-content: center;
     margin-top: 16px;

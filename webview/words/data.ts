@@ -45,7 +45,7 @@ export const data = {
   stdField: "÷ std",
   listHint: "one number, or one for each channel: 0.485, 0.456, 0.406",
   reshape: "Shape of a sample",
-  reshapeHint: "leave empty to keep it; 784, 1",
+  reshapeHint: "such as 784, 1; empty keeps it as stored",
   calibrationField: "Calibration samples",
   labelsField: "Labels",
   taskField: "Task",
