@@ -8,7 +8,11 @@ import {
   imbalance,
   UNBALANCED_OCTAVES,
 } from "../../../src/transforms/quantize/lib/equalization.ts";
-import { pairMaxima, rangesOf } from "../../../src/transforms/quantize/lib/pairMaxima.ts";
+import {
+  heldMaxima,
+  pairMaxima,
+  rangesOf,
+} from "../../../src/transforms/quantize/lib/pairMaxima.ts";
 import { testTechnique } from "../../helpers/harness.ts";
 import { modelFromText } from "../../core/modelText.ts";
 
@@ -248,4 +252,25 @@ test("imbalance is told from weights alone", async () => {
   const [found] = await imbalance(model("[1, 1, 1024]"), context);
   assert.equal(found?.octaves, 5);
   assert.ok(found.octaves > UNBALANCED_OCTAVES);
+});
+
+test("ranges are the same from memory and by rows, whatever the factors", async () => {
+  const model = modelFromText(`input x float32 [1, 4, 6, 6]
+    w = float32 [6, 2, 3, 3] normal y = Conv(x, w) { group: 2 } output y float32 [1, 6, 4, 4]`);
+  const [node] = mainGraph(model).nodes;
+  const layer = node ? linearLayer(model, [], node) : "no node";
+  assert.ok(typeof layer !== "string", String(layer));
+  const held = await heldMaxima(layer, context);
+  const factors = {
+    input: Float64Array.from({ length: 4 }, (_, c) => 1 + c / 7),
+    output: Float64Array.from({ length: 6 }, (_, c) => 2 - c / 13),
+  };
+  for (const side of ["input", "output"] as const) {
+    const channels = factors[side].length;
+    for (const scaled of [{ input: null, output: null }, factors]) {
+      const read = await rangesOf(layer, pairMaxima(layer, context), side, channels, scaled);
+      assert.deepEqual(await rangesOf(layer, held, side, channels, scaled), read);
+      assert.ok(read.every((range) => range > 0));
+    }
+  }
 });
