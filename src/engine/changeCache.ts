@@ -6,6 +6,7 @@ import { createHash, randomUUID } from "node:crypto";
 import {
   closeSync,
   existsSync,
+  mkdtempSync,
   openSync,
   readFileSync,
   renameSync,
@@ -13,14 +14,18 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Change } from "../core/change.ts";
 import type { ByteRange } from "../core/model.ts";
 import type { TensorData } from "../core/plugin.ts";
 import type { TensorSink } from "../core/transaction.ts";
 import type { Entry, Fingerprint } from "../shared/doc.ts";
+import { engineErrors } from "../shared/errors.ts";
+import { codeOf, readRange } from "./files.ts";
 import { CHUNK_BYTES } from "./output.ts";
-import { touch, type Scratch } from "./scratch.ts";
+import { freeBytes } from "./saveTarget.ts";
+import { SPILL_PREFIX, sweepScratch, touch, type Scratch } from "./scratch.ts";
 
 /** Sorted keys, so that equal entries have equal text. */
 function canonical(value: unknown): string {
@@ -81,34 +86,80 @@ export interface ChangeWriter {
   discard(): void;
 }
 
+/**
+ * Where the scratch folder is full, results nobody used lately make room; where that is not enough,
+ * the bytes go to the system's temporary folder, and the change is not kept for later.
+ */
 export function writeChange(scratch: Scratch, key: string): ChangeWriter {
   const name = `${key}.${randomUUID().slice(0, 8)}.bin`;
-  const dataFile = path.join(scratch.changes, name);
+  const firstFile = path.join(scratch.changes, name);
+  let dataFile = firstFile;
   let descriptor: number | null = null;
   let offset = 0;
-  const append = (bytes: Uint8Array): void => {
+  let spilled = false;
+  const put = (bytes: Uint8Array): void => {
     descriptor ??= openSync(dataFile, "wx");
     for (let done = 0; done < bytes.length;) {
       const count = Math.min(CHUNK_BYTES, bytes.length - done);
       done += writeSync(descriptor, bytes, done, count, offset + done);
     }
-    offset += bytes.length;
   };
   const close = (): void => {
     if (descriptor !== null) closeSync(descriptor);
     descriptor = null;
   };
+  /** The tensor that began at `start` goes on in another file, from its beginning. */
+  const spill = (start: number): number => {
+    close();
+    const from = dataFile;
+    dataFile = path.join(spillFolder(), name);
+    const length = offset - start;
+    offset = 0;
+    for (let at = 0; at < length; at += CHUNK_BYTES) {
+      const bytes = readRange(
+        { file: from, offset: start, length },
+        at,
+        Math.min(CHUNK_BYTES, length - at),
+      );
+      put(bytes);
+      offset += bytes.length;
+    }
+    spilled = true;
+    forgetAtExit(firstFile);
+    note(scratch.root);
+    return 0;
+  };
+  const append = (bytes: Uint8Array, start: number): number => {
+    let from = start;
+    for (let attempt = 0; ; attempt++)
+      try {
+        put(bytes);
+        offset += bytes.length;
+        return from;
+      } catch (error) {
+        if (!isFull(error)) throw error;
+        if (attempt === 0) sweepScratch(scratch, 0, Date.now());
+        else if (spilled) throw fullError(path.dirname(dataFile), bytes.length);
+        else
+          try {
+            from = spill(start);
+          } catch (problem) {
+            throw isFull(problem) ? fullError(scratch.root, bytes.length) : problem;
+          }
+      }
+  };
   return {
     sink: {
       async write(data: TensorData): Promise<ByteRange> {
-        const start = offset;
-        if (data instanceof Uint8Array) append(data);
-        else for await (const chunk of data) append(chunk);
+        let start = offset;
+        if (data instanceof Uint8Array) start = append(data, start);
+        else for await (const chunk of data) start = append(chunk, start);
         return { file: dataFile, offset: start, length: offset - start };
       },
     },
     commit(change) {
       close();
+      if (spilled) return;
       const stored = {
         data: offset > 0 ? name : null,
         change: mapRanges(change, (range) =>
@@ -116,14 +167,51 @@ export function writeChange(scratch: Scratch, key: string): ChangeWriter {
         ),
       };
       const temporary = path.join(scratch.changes, `${key}.${randomUUID()}.tmp`);
-      writeFileSync(temporary, JSON.stringify(stored, writeBytes));
-      renameSync(temporary, path.join(scratch.changes, `${key}.json`));
+      try {
+        writeFileSync(temporary, JSON.stringify(stored, writeBytes));
+        renameSync(temporary, path.join(scratch.changes, `${key}.json`));
+      } catch (error) {
+        rmSync(temporary, { force: true });
+        if (!isFull(error)) throw error;
+        // The change is whole all the same; it is only not found again.
+        forgetAtExit(dataFile);
+        note(scratch.root);
+      }
     },
     discard() {
       close();
       rmSync(dataFile, { force: true });
+      rmSync(firstFile, { force: true });
     },
   };
+}
+
+const isFull = (error: unknown): boolean => ["ENOSPC", "EDQUOT"].includes(codeOf(error));
+const fullError = (folder: string, bytes: number): Error =>
+  engineErrors.scratchFull(folder, bytes, freeBytes(folder) ?? 0);
+
+/** What this process had to do otherwise because the scratch folder is full; said once. */
+const notes = new Set<string>();
+const note = (root: string): void => {
+  notes.add(
+    `The scratch folder ${root} is full: results go to ${tmpdir()} instead, and are not kept for later.`,
+  );
+};
+export const scratchNotes = (): readonly string[] => [...notes];
+
+const forgotten = new Set<string>();
+/** Data that no description leads to is of use for this process alone. */
+function forgetAtExit(file: string): void {
+  if (forgotten.size === 0)
+    process.once("exit", () => {
+      for (const one of forgotten) rmSync(one, { recursive: true, force: true });
+    });
+  forgotten.add(file);
+}
+function spillFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), `${SPILL_PREFIX}${process.pid}-`));
+  forgetAtExit(folder);
+  return folder;
 }
 
 function mapRanges(change: Change, map: (range: ByteRange) => ByteRange): Change {

@@ -15,6 +15,7 @@ import type { Task } from "../shared/task.ts";
 import { hashInBackground, type BackgroundHash } from "./backgroundHash.ts";
 import type { EngineEnv } from "./env.ts";
 import { withMetadata } from "./environment.ts";
+import { scratchNotes } from "./changeCache.ts";
 import { codeOf } from "./files.ts";
 import { stageCopy, stageModel, type Staged, type StageOptions } from "./save.ts";
 import { stageShards } from "./saveShards.ts";
@@ -178,7 +179,7 @@ async function write(
       verified,
       applied: changes.map((change) => applyResult(change, verified)),
       keptBase,
-      notes: written.notes,
+      notes: [...scratchNotes(), ...written.notes],
     };
   } catch (error) {
     await staged.discard();

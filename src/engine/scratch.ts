@@ -12,6 +12,7 @@ import {
   utimesSync,
   type Stats,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 
 export interface Scratch {
@@ -30,6 +31,8 @@ export interface Scratch {
 }
 
 const HOUR_MS = 3_600_000;
+/** Folders in the system's temporary one, for results that the scratch folder has no room for. */
+export const SPILL_PREFIX = "lathe-spill-";
 /** A backup may refer to a kept base for as long as VS Code keeps the backup; two weeks is generous. */
 const KEPT_MS = 14 * 24 * HOUR_MS;
 
@@ -85,6 +88,11 @@ export function sweepScratch(scratch: Scratch, limitBytes: number, nowMs: number
   for (const name of list(scratch.temp)) {
     const pid = Number(name.split("-")[0]);
     if (!isAlive(pid)) remove(path.join(scratch.temp, name));
+  }
+  for (const name of list(tmpdir())) {
+    if (!name.startsWith(SPILL_PREFIX)) continue;
+    if (!isAlive(Number(name.slice(SPILL_PREFIX.length).split("-")[0])))
+      remove(path.join(tmpdir(), name));
   }
   for (const name of list(scratch.kept)) {
     const folder = path.join(scratch.kept, name);

@@ -131,6 +131,12 @@ export const engineErrors = {
       folder,
       "Free some space or choose another output folder.",
     ),
+  scratchFull: (folder: string, need: number, have: number): EngineError =>
+    engine(
+      `The folder for intermediate results, ${folder}, has ${have} bytes free; ${need} more are needed.`,
+      folder,
+      "Free some space there, or set LATHE_SCRATCH or lathe.scratchFolder to a folder on a larger disk.",
+    ),
   notKept: (path: string, folder: string, reason: string): EngineError =>
     engine(
       `The present ${path} cannot be kept for undo in ${folder} (${reason}).`,

@@ -94,6 +94,7 @@ describe("saving", () => {
     assert.deepEqual(saved, {
       path: at("out.onnx"),
       sizeBytes: staged.sizeBytes,
+      notes: [],
       files: [at("out.onnx")],
     });
     assert.deepEqual(list(), ["m.onnx", "out.onnx"]);
