@@ -4,6 +4,7 @@
  */
 import { openData } from "../data/open.ts";
 import type { Split } from "../data/dataset.ts";
+import { dtype } from "../shared/dtype.ts";
 import { plural } from "../shared/format.ts";
 import { dataErrors } from "../shared/errors.ts";
 import type { EvalResult, MetricName, OutputDiff, PairedQuality } from "../shared/protocol.ts";
@@ -29,7 +30,7 @@ export interface PairedOptions {
 export interface PairedComparison {
   /** Null where the data has nothing to be right about. */
   readonly quality: PairedQuality | null;
-  /** Of the output the metric reads, else the first: mean KL(before ‖ after) in nats, and so on. */
+  /** Of the output the metric reads, else the first of floats: mean KL(before ‖ after) in nats, and so on. */
   readonly first: OutputDiff | null;
   readonly outputs: readonly OutputDiff[];
   readonly samples: number;
@@ -230,6 +231,13 @@ export async function comparePaired(
   }
 }
 
+/** Indices, such as those of boxes that are kept, say little by their distance: the first of floats. */
+const firstNumeric = ({ outputs }: Session, names: readonly string[]): string | undefined =>
+  names.find((name) => {
+    const type = outputs.find((output) => output.name === name)?.dtype ?? null;
+    return type !== null && dtype(type).kind === "float";
+  }) ?? names[0];
+
 async function compareWith(
   reference: Reference,
   afterPath: string,
@@ -239,7 +247,7 @@ async function compareWith(
   const { session, judge, run } = await judging(afterPath, data, options);
   try {
     const shared = sharedOutputs(reference.session, session);
-    const first = judge?.outputs[0] ?? shared.names[0];
+    const first = judge?.outputs[0] ?? firstNumeric(session, shared.names);
     const names =
       options.metricOutputsOnly === true
         ? shared.names.filter((name) => judge?.outputs.includes(name) ?? name === first)

@@ -191,3 +191,24 @@ test("a reference is run once and serves many; without room it is run again, to 
   const none = { range: { from: 100, to: 200 }, threads: 1 };
   await assert.rejects(comparePaired(a, b, data, none, task), /no samples/);
 });
+
+test("of outputs without labels the first of floats is compared, not indices", async (t) => {
+  const folder = tempFolder(t);
+  const text = (scale: number): string => `
+opset 17
+input x float32 [N, 4]
+k = float32 [] [${scale}]
+s = Mul(x, k)
+i = ArgMax(s) { axis: 1, keepdims: 0 }
+output i int64 [N]
+output s float32 [N, 4]
+`;
+  const a = modelFile(folder, text(1), "a.onnx");
+  const b = modelFile(folder, text(1.1), "b.onnx");
+  writeFileSync(path.join(folder, "x.npy"), npyBytes([8, 4], gaussian(32, 1)));
+  const data = path.join(folder, "dataset.json");
+  writeFileSync(data, '{"task": "agreement", "inputs": {"x": {"file": "x.npy"}}}');
+  const { first } = await comparePaired(a, b, data, { range: null, threads: 1 }, task);
+  assert.equal(first!.name, "s");
+  near(first!.sqnrDb!, 20, 1e-3);
+});

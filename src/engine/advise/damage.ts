@@ -63,7 +63,7 @@ export async function measureDamages(
     } catch (error) {
       const reason =
         error instanceof NotFinite
-          ? "the outputs become NaN or infinite"
+          ? "the outputs become NaN, infinite or of another size"
           : error instanceof LatheError &&
               (error.failure.code === "engine" || error.failure.code === "result")
             ? error.failure.message

@@ -60,7 +60,7 @@ export async function measureAll(
       const drift = await trial.driftOf(candidate.entries, task);
       const damage = damageOf(drift);
       if (!Number.isFinite(damage)) {
-        failed.push(`${candidate.label} gives NaN or infinite outputs.`);
+        failed.push(`${candidate.label} gives outputs that are NaN, infinite or of another size.`);
         continue;
       }
       const sizeBytes = await trial.sizeOf(candidate.entries, task);

@@ -33,6 +33,7 @@ import {
 } from "../../kernels/prune/magnitude.ts";
 import { elementCount } from "../../shared/dtype.ts";
 import { choice, number } from "../../shared/params.ts";
+import { plural } from "../../shared/format.ts";
 import { exactSize, type Skip } from "../../shared/report.ts";
 
 interface WeightUnit extends Unit {
@@ -190,9 +191,18 @@ export default defineTransform({
     if (node) tx.replaceNodes(graph.path, { remove: [node], insert: [] });
     const { dtype, shape } = tensor;
     await tx.putTensor(graph.path, { name: stored, dtype, shape }, sparse());
-    return changed === 0 ? { name, reason: already } : undefined;
+    return changed === 0
+      ? { name, reason: (counts.zeros > 0 ? null : whyNone(layer, of)) ?? already }
+      : undefined;
   },
 });
+
+/** Why no weight of a layer without zeros became zero. @param of inputs per group; 0 without groups */
+function whyNone({ inChannels, groups }: LinearLayer, of: number): string | null {
+  if (!(of > 0)) return "all of its weights are larger than those of other layers, which go first";
+  const inputs = inChannels / groups;
+  return inputs < of ? `it has ${plural(inputs, "input")}, less than a group of ${of}` : null;
+}
 
 /** Linear layers of all graphs by the weight they use. */
 function layersByWeight(model: Model, skipped: Skip[]): Map<Tensor, LinearLayer[]> {

@@ -47,6 +47,24 @@ testTechnique(magnitude, [
     errorDb: -200,
   },
   {
+    name: "too few inputs for a group are no zeros",
+    model: `input x float32 [1, 1, 4, 4]  w = float32 [8, 1, 3, 3] normal  a = Conv(x, w) { name: "first" }
+      v = float32 [4, 8, 1, 1] normal  y = Conv(a, v) { name: "second" }  output y float32 [1, 4, 2, 2]`,
+    params: { pattern: "2:4" },
+    units: ["second"],
+    skips: { first: "it has 1 input, less than a group of 4" },
+    errorDb: -3,
+  },
+  {
+    name: "a layer above the threshold of all has no zeros",
+    model: `input x float32 [2, 4]  w = float32 [4, 4] [9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8, 9, 8]  a = MatMul(x, w) { name: "large" }
+      v = float32 [4, 4] normal  y = MatMul(a, v) { name: "small" }  output y float32 [2, 4]`,
+    params: { pattern: "global", sparsity: 0.25 },
+    units: ["small"],
+    skips: { large: "larger than those of other layers" },
+    errorDb: -3,
+  },
+  {
     name: "what is zero already is left alone",
     model: `input x float32 [2, 4]  w = float32 [4, 4] zeros  y = MatMul(x, w) { name: "z" }  output y float32 [2, 4]`,
     units: [],

@@ -58,7 +58,7 @@ function alone(layers: readonly MeasuredLayer[], all: Drift | null): readonly st
       : [
           `Alone, layers add up to KL ${digits(sum)}, together they do ${digits(all.kl)}: ${all.kl > 1.5 * sum ? "errors reinforce each other" : "errors add up as expected"}.`,
         ]),
-    flat
+    flat || count === layers.length
       ? "Next: use more bits or smaller blocks for all layers rather than sparing a few."
       : `Next: leave ${names.length === 1 ? "it" : "them"} as ${names.length === 1 ? "it is" : "they are"} and change the others (a scope of the other names), then compare.`,
   ];
