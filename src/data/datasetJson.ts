@@ -46,6 +46,12 @@ export async function openDatasetJson(file: string, split: Split): Promise<Datas
   ]);
   const task = oneOf(root, "task", TASKS);
   if (split === "calibration") {
+    if (root.json["calibration"] === undefined)
+      throw fail(
+        root,
+        "it has no samples set aside for calibration",
+        'Add "calibration": {"inputs": {"*": {"file": "calib_x.npy"}}} beside "inputs", with samples that are not evaluated on.',
+      );
     const part = object(root, root.json["calibration"], "calibration");
     only(part, ["inputs", "labels", "outputs"]);
     return read(part, task, null);

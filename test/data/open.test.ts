@@ -121,7 +121,7 @@ test("calibration comes from its own section, and is refused where there is none
   const both = { ...CLASSES, calibration: { inputs: { "*": { file: "c.npy" } } } };
   assert.deepEqual(values((await all(await open(both, "calibration")))[0], "x"), [8, 9]);
   assert.equal((await open(both, "evaluation")).count, 4);
-  await assert.rejects(open(CLASSES, "calibration"), /calibration: it is missing/);
+  await assert.rejects(open(CLASSES, "calibration"), /no samples set aside for calibration/);
   copyFileSync("test/fixtures/pair.npz", path.join(folder, "pair.npz"));
   await assert.rejects(
     openData(path.join(folder, "pair.npz"), VECTOR, "calibration"),

@@ -209,6 +209,8 @@ const distance = ({ kl, noise }: RoundingDrift): number => kl ?? noise;
 function worded(sources: readonly string[], drift: RoundingDrift, limit: number): string {
   const { kl, noise } = drift;
   const names = sources.map((name) => `"${name}"`).join(", ");
+  if (!Number.isFinite(distance(drift)))
+    return `rounding ${names} alone gives an output another size, or NaN, so it stays float`;
   const measured =
     kl === null ? `by ${noise.toPrecision(2)} of their power` : `by KL ${kl.toPrecision(2)}`;
   return `rounding ${names} alone moves the outputs ${measured}, more than ${limit}, so it stays float`;
