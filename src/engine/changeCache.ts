@@ -202,11 +202,12 @@ export const scratchNotes = (): readonly string[] => [...notes];
 const forgotten = new Set<string>();
 /** Data that no description leads to is of use for this process alone. */
 function forgetAtExit(file: string): void {
-  if (forgotten.size === 0)
-    process.once("exit", () => {
-      for (const one of forgotten) rmSync(one, { recursive: true, force: true });
-    });
+  if (forgotten.size === 0) process.once("exit", dropUnkept);
   forgotten.add(file);
+}
+/** For the end of a job whose result is saved: its process is ended without hearing of it. */
+export function dropUnkept(): void {
+  for (const one of forgotten) rmSync(one, { recursive: true, force: true });
 }
 function spillFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), `${SPILL_PREFIX}${process.pid}-`));

@@ -15,7 +15,7 @@ import type { Task } from "../shared/task.ts";
 import { hashInBackground, type BackgroundHash } from "./backgroundHash.ts";
 import type { EngineEnv } from "./env.ts";
 import { withMetadata } from "./environment.ts";
-import { scratchNotes } from "./changeCache.ts";
+import { dropUnkept, scratchNotes } from "./changeCache.ts";
 import { codeOf } from "./files.ts";
 import { stageCopy, stageModel, type Staged, type StageOptions } from "./save.ts";
 import { stageShards } from "./saveShards.ts";
@@ -171,6 +171,7 @@ async function write(
     if (task.signal.aborted) throw new Cancelled();
     const text = recipe && options.recipeFile ? `${JSON.stringify(recipe, null, 2)}\n` : null;
     const written = await staged.commit(text);
+    dropUnkept();
     return {
       path: written.path,
       sizeBytes: written.sizeBytes,
