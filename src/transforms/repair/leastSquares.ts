@@ -23,6 +23,8 @@ import { exactSize, type Skip } from "../../shared/report.ts";
 import { originalRows, pairOf, repairable, type Pair } from "./lib/pairs.ts";
 
 const MAX_COLUMNS = 4096;
+/** Fitted together: 134 MB of float64 for each of their targets, products and solutions. */
+const MAX_OUTPUTS = 4096;
 /** A fit within a mask factors a matrix for every output; more work than this takes minutes. */
 const MAX_WORK = 1e12;
 
@@ -144,7 +146,6 @@ async function fitted(
   if (cross.kA !== k || cross.kB !== original.k || gram.k !== k)
     return "its inputs have another size than its weights";
   const [rows, wanted] = [await readRows(layer, ctx), await originalRows(original, ctx)];
-  const weight = rows.slice();
   const shift = new Float64Array(groups * outputs);
   const all = Array.from({ length: k }, (_, i) => i);
   for (let g = 0; g < groups; g++) {
@@ -157,7 +158,7 @@ async function fitted(
         }
       : null;
     for (const { first, count, kept } of sameMasks(rows, g, outputs, k, all)) {
-      if (kept.length ** 3 * (count === 1 ? outputs : 1) > MAX_WORK)
+      if (kept.length ** 3 * (kept === all ? 1 : outputs) > MAX_WORK)
         return "the fit would take too long";
       if (kept.length === 0) continue;
       const target = part(wanted.subarray(first * original.k), 0, count, original.k);
@@ -172,14 +173,15 @@ async function fitted(
       if (!result) return "its inputs have NaN or infinite values";
       for (let o = 0; o < count; o++) {
         kept.forEach((column, i) => {
-          weight[(first + o) * k + column] = result.weight.data[o * kept.length + i] ?? 0;
+          // In place: masks are looked for row by row, before the row is written.
+          rows[(first + o) * k + column] = result.weight.data[o * kept.length + i] ?? 0;
         });
         shift[first + o] = result.shift[o] ?? 0;
       }
       await ctx.checkpoint();
     }
   }
-  return { weight, shift };
+  return { weight: rows, shift };
 }
 
 const part = (data: ArrayLike<number>, group: number, rows: number, cols: number): MatrixF64 => ({
@@ -200,7 +202,8 @@ function* sameMasks(
   const zeros = rows.subarray(from * k, (from + outputs) * k).filter((x) => x === 0).length;
   // A few zeros are chance, not a mask.
   if (zeros < 0.05 * outputs * k) {
-    yield { first: from, count: outputs, kept: all };
+    for (let o = 0; o < outputs; o += MAX_OUTPUTS)
+      yield { first: from + o, count: Math.min(MAX_OUTPUTS, outputs - o), kept: all };
     return;
   }
   for (let o = 0; o < outputs; o++)
