@@ -131,6 +131,12 @@ testTechnique(clean, [
     },
   },
   {
+    name: "a shape that a caller may replace is not known",
+    model: `input x float32 [6]  input z float32 [6]  s = int64 [2] [3, 2]  initializer-input s
+      r = Reshape(x, s)  t = Shape(r)  y = Reshape(z, t)  output r float32 [a, b]  output y float32 [a, b]`,
+    units: [],
+  },
+  {
     name: "initializers that callers may replace are left alone",
     model: OVERRIDABLE,
     units: [],

@@ -1,6 +1,7 @@
 /** What several clean-up passes ask of a model. */
 import {
   graphKey,
+  isOverridable,
   nodeKey,
   type Graph,
   type GraphNode,
@@ -29,7 +30,8 @@ export const NOT_REPEATABLE: ReadonlySet<string> = new Set([
 const tables = new WeakMap<Model, ShapeTable>();
 /**
  * Shapes that follow from the graph inputs and constants alone: what a file declares about values
- * in between may be wrong, and here outputs must stay exactly the same.
+ * in between may be wrong, and here outputs must stay exactly the same. A default that callers may
+ * replace is an input like any other.
  */
 export function provenShapes(model: Model): ShapeTable {
   let table = tables.get(model);
@@ -37,7 +39,10 @@ export function provenShapes(model: Model): ShapeTable {
     const graphs = new Map(
       [...model.graphs].map(([key, graph]) => {
         const values = new Map([...graph.values].filter(([name]) => graph.inputs.includes(name)));
-        return [key, { ...graph, values }];
+        const tensors = new Map(
+          [...graph.tensors].filter(([name]) => !isOverridable(model, graph, name)),
+        );
+        return [key, { ...graph, values, tensors }];
       }),
     );
     tables.set(model, (table = inferShapes({ ...model, graphs })));
