@@ -132,6 +132,8 @@ function outcome(
 ): Outcome {
   const recipe = results.length > 0 ? `${saved.path}.lathe.json` : null;
   const simulated = simulatedText(target);
+  const fed = report?.comparison.measures.accuracy?.after.notes ?? [];
+  const notes = [...new Set([...saved.notes, ...fed])];
   return {
     json: {
       entries: results.map(({ entry, units, skipped, bytesBefore, bytesAfter }) => ({
@@ -147,7 +149,7 @@ function outcome(
       target,
       sizeBefore: saved.baseBytes,
       sizeAfter: saved.sizeBytes,
-      notes: saved.notes,
+      notes,
       report: report === null ? null : report.path,
       ...(report === null ? {} : { comparison: comparisonJson(report.comparison) }),
     },
@@ -168,7 +170,7 @@ function outcome(
           ],
           style,
         ),
-        saved.notes.map((note) => style.warn(`note: ${note}`)),
+        notes.map((note) => style.warn(`note: ${note}`)),
       ]),
     exitCode: 0,
   };

@@ -37,6 +37,7 @@ export const evaluate: Command = {
             ],
             style,
           ),
+          ...result.notes.map((note) => style.warn(`note: ${note}`)),
         ]),
       exitCode: 0,
     };

@@ -72,12 +72,13 @@ export const optimize: Command = {
       accuracy: result.quality,
       latency: result.latency,
     });
-    const { considered, reasons, suggestions, data: splits } = result;
+    const { considered, reasons, suggestions, data: splits, notes } = result;
     writeReport(report, comparison, result.applied, context, {
       considered,
       reasons,
       suggestions,
       data: splits,
+      notes,
     });
     return outcome(model, result, { path: path.resolve(report), comparison });
   },
@@ -117,6 +118,7 @@ function outcome(
       suggestions: result.suggestions,
       reasons: result.reasons,
       data: result.data,
+      notes: result.notes,
       report: report?.path ?? null,
       ...(report === null ? {} : { comparison: comparisonJson(report.comparison) }),
     },
@@ -159,6 +161,7 @@ function outcome(
               ),
             ]),
         ...(result.data === null ? [] : [style.dim(`measured on: ${result.data}`)]),
+        ...result.notes.map((note) => style.warn(`note: ${note}`)),
       ]),
     exitCode: result.found ? 0 : 1,
   };

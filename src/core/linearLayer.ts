@@ -93,6 +93,21 @@ export function usesOfConstant(scope: ScopeIndex, { graph, tensor, node }: Const
   return count(graph.path, node ? nodeKey(node) : tensor.name, 64);
 }
 
+/** Whether a value depends on what the graph is fed; a weight that is only unpacked or turned does not. */
+function isComputed(model: Model, path: GraphPath, value: string): boolean {
+  const scope = scopeOf(model);
+  const seen = new Set<string>();
+  const open = [value];
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    if (name === "" || seen.has(name) || scope.constant(path, name)) continue;
+    seen.add(name);
+    const maker = scope.define(path, name);
+    if (maker?.kind === "input") return true;
+    if (maker?.kind === "node") open.push(...maker.node.inputs);
+  }
+  return false;
+}
+
 /** The layer that a node is; a reason in words when its weight or bias cannot be changed. */
 export function linearLayer(model: Model, path: GraphPath, node: GraphNode): LinearLayer | string {
   const kept = Object.entries(node.attrs).find(([, { kind }]) =>
@@ -100,7 +115,10 @@ export function linearLayer(model: Model, path: GraphPath, node: GraphNode): Lin
   );
   if (kept) return `its attribute ${kept[0]} cannot be written anew`;
   const weight = storedConstant(model, path, node.inputs[1] ?? "", "weight");
-  if (typeof weight === "string") return weight;
+  if (typeof weight === "string")
+    return node.inputs.slice(0, 2).every((name) => isComputed(model, path, name))
+      ? "it multiplies two computed values and has no weight"
+      : weight;
   const { shape } = weight.tensor;
   const op = node.op as LinearOp;
   const convolution = op === "Conv" || op === "ConvTranspose";

@@ -35,6 +35,8 @@ export interface BoundData {
   readonly labelled: boolean;
   /** The outputs with expected values. */
   readonly expected: readonly string[];
+  /** What should be known of what the model is fed, in sentences. */
+  readonly notes: readonly string[];
   /** Rows per run where the model fixes them; null when it leaves them open. */
   readonly fixedBatch: number | null;
   /** Rows per run where the model leaves them open: inputs and outputs within the budget. */
@@ -81,6 +83,7 @@ export function bind(dataset: Dataset, io: ModelIo): BoundData {
     count,
     labelled: labels !== null,
     expected: [...expected.keys()],
+    notes: unstatedNotes(feeds),
     fixedBatch: rows,
     openBatch: open,
     async *batches(limit = null, batch = open, start = 0) {
@@ -110,6 +113,15 @@ export function bind(dataset: Dataset, io: ModelIo): BoundData {
     },
   };
 }
+
+/** A model that expects other values runs all the same, and is as good as guessing. */
+const unstatedNotes = (feeds: readonly Feed[]): readonly string[] =>
+  feeds
+    .filter(({ prepared, type }) => prepared.isUnstated && dtype(type).kind === "float")
+    .map(
+      ({ io, prepared }) =>
+        `The pictures of "${io.name}" are fed as 0 to 255, because ${prepared.samples.path} states no steps; if the model expects other values, state "scale", or "mean" and "std", in a dataset.json ("scale": 1 says that 0 to 255 is right).`,
+    );
 
 function feedOf(dataset: Dataset, io: IoInfo): Feed {
   const prepared = dataset.inputs.get(io.name) ?? dataset.inputs.get("*");

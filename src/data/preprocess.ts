@@ -29,6 +29,8 @@ export interface Prepared {
   readonly samples: Samples;
   /** Shape of one sample after all steps. */
   readonly shape: readonly number[];
+  /** Bytes of pictures, and no step says which values the model expects. */
+  readonly isUnstated: boolean;
   /** Samples [from, to) as the given type. @throws DataError for values that do not fit it. */
   readAs(from: number, to: number, type: DtypeName): Promise<HostData>;
 }
@@ -70,6 +72,7 @@ export function prepared(samples: Samples, spec: Preprocess, where: string): Pre
   return {
     samples,
     shape: final,
+    isUnstated: samples.dtype === "uint8" && stored.length > 1 && !arithmetic && spec.mask !== true,
     async readAs(from, to, type) {
       const raw = await samples.read(from, to);
       // Nothing changes but perhaps the order: values of the right type need no conversion.

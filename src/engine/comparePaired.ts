@@ -2,6 +2,7 @@
  * Two models on the same labelled samples, in one pass and bounded memory: quality of both, how much
  * worse the second is with its interval, and how far their outputs are apart.
  */
+import type { BoundData } from "../data/bind.ts";
 import { openData } from "../data/open.ts";
 import type { Split } from "../data/dataset.ts";
 import { dtype } from "../shared/dtype.ts";
@@ -163,6 +164,8 @@ interface Judging {
   readonly session: Session;
   readonly from: number;
   readonly samples: number;
+  /** Of the data. */
+  readonly notes: readonly string[];
   /** Null where the data has nothing to be right about. */
   readonly judge: Judge | null;
   run(signal: Signal, fetch?: readonly string[]): AsyncGenerator<RunBatch>;
@@ -190,7 +193,8 @@ async function judging(
       session,
       from,
       samples,
-      judge: measured === null ? null : judgeOf(measured.metric, measured.meter, dataPath),
+      notes: data.notes,
+      judge: measured === null ? null : judgeOf(measured.metric, measured.meter, data),
       run: (signal, fetch = all) => runOnData(session, data, range, fetch, signal),
     };
   } catch (error) {
@@ -199,14 +203,21 @@ async function judging(
   }
 }
 
-function judgeOf(metric: MetricName, meter: Meter, data: string): Judge {
+function judgeOf(metric: MetricName, meter: Meter, { path, notes }: BoundData): Judge {
   return {
     metric,
     outputs: meter.fetch,
     add: (batch) => meter.add(batch, batch.outputs),
     result: () => ({
       units: meter.units(),
-      result: { metric, ...meter.result(), better: betterOf(metric), synthetic: false, data },
+      result: {
+        metric,
+        ...meter.result(),
+        better: betterOf(metric),
+        synthetic: false,
+        data: path,
+        notes,
+      },
     }),
   };
 }
@@ -244,7 +255,7 @@ async function compareWith(
   task: Task,
 ): Promise<PairedComparison> {
   const { data, options, samples: total } = reference;
-  const { session, judge, run } = await judging(afterPath, data, options);
+  const { session, judge, run, notes } = await judging(afterPath, data, options);
   try {
     const shared = sharedOutputs(reference.session, session);
     const first = judge?.outputs[0] ?? firstNumeric(session, shared.names);
@@ -279,6 +290,7 @@ async function compareWith(
       notes: [
         ...shared.notes,
         `Compared on ${plural(samples, "sample")} of ${data}.`,
+        ...notes,
         ...incomparable(outputs),
       ],
     };

@@ -55,6 +55,7 @@ export async function evaluate(
       better: betterOf(metric),
       synthetic: false,
       data: dataPath,
+      notes: data.notes,
     };
   } finally {
     await session.release();
@@ -126,5 +127,6 @@ async function evaluateSynthetic(
     synthetic: true,
     data: null,
     also: {},
+    notes: [],
   };
 }

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import path from "node:path";
 import type { Change } from "../core/change.ts";
 import type { Model } from "../core/model.ts";
+import { hasCalibration } from "../data/splits.ts";
 import type { Doc, RecipeFile } from "../shared/doc.ts";
 import type { FileHash } from "../shared/fileHash.ts";
 import { RECIPE_METADATA_KEY } from "../shared/doc.ts";
@@ -15,6 +16,7 @@ import type { Task } from "../shared/task.ts";
 import { hashInBackground, type BackgroundHash } from "./backgroundHash.ts";
 import type { EngineEnv } from "./env.ts";
 import { withMetadata } from "./environment.ts";
+import { dataNotes } from "./dataNotes.ts";
 import { dropUnkept, scratchNotes } from "./changeCache.ts";
 import { codeOf } from "./files.ts";
 import { stageCopy, stageModel, type Staged, type StageOptions } from "./save.ts";
@@ -164,6 +166,7 @@ async function write(
   try {
     const recipe = sourceSha256 === null ? null : recipeOf(await sourceSha256);
     const verified = await verifyStaged(staged, doc, unchanged || !options.verify, task);
+    const fed = await fedNotes(base, doc);
     // Others may have written while this was computed: what they wrote is not replaced unasked, and
     // what was read may be of both.
     check();
@@ -180,7 +183,7 @@ async function write(
       verified,
       applied: changes.map((change) => applyResult(change, verified)),
       keptBase,
-      notes: [...scratchNotes(), ...written.notes],
+      notes: [...scratchNotes(), ...written.notes, ...fed],
     };
   } catch (error) {
     await staged.discard();
@@ -188,6 +191,12 @@ async function write(
     throw error;
   }
 }
+
+/** Of the samples that statistics are collected on. */
+const fedNotes = async (base: Model, { data, recipe, base: { path: file } }: Doc) =>
+  data === undefined || recipe.length === 0 || kindOf(file) !== "onnx" || !hasCalibration(data)
+    ? []
+    : dataNotes(base, data, ["calibration"]);
 
 /** In one file or several, as the output's name says. */
 export const stage = (

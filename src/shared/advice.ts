@@ -68,6 +68,8 @@ export interface OptimizeResult {
   readonly reasons: readonly string[];
   /** What the figures were measured on: the splits with their sizes. */
   readonly data: string | null;
+  /** What should be known of what the model was fed, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** One layer's part in what a change does to a model. */

@@ -33,7 +33,10 @@ export interface HtmlReport {
   readonly tensors: readonly TensorDiff[];
   readonly measures: DiffMeasures | null;
   /** Where a search chose what was applied: what it looked at, and why it decided so. */
-  readonly search?: Pick<OptimizeResult, "considered" | "reasons" | "suggestions" | "data">;
+  readonly search?: Pick<
+    OptimizeResult,
+    "considered" | "reasons" | "suggestions" | "data" | "notes"
+  >;
 }
 
 /** Where the page finds its figures. */

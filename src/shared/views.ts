@@ -252,6 +252,8 @@ export interface EvalResult {
   readonly data: string | null;
   /** Further figures of the same run, e.g. top5. */
   readonly also: Readonly<Record<string, number>>;
+  /** What should be known of what the model was fed, in sentences. */
+  readonly notes: readonly string[];
 }
 
 export interface BenchModel {
@@ -407,6 +409,8 @@ export interface DataPreview {
   readonly count: number;
   /** There is something to measure against: labels or expected outputs. */
   readonly labelled: boolean;
+  /** What should be known of what the model is fed, in sentences. */
+  readonly notes: readonly string[];
   /** Samples set aside for calibration; null where there are none, with the reason. */
   readonly calibration: number | null;
   readonly calibrationProblem: import("./errors.ts").Failure | null;

@@ -294,6 +294,16 @@ test("a folder of images takes the model's layout", async (t) => {
   assert.deepEqual(await first(["n", 3, 1, 2]), [0, 3, 1, 4, 2, 5]);
   assert.deepEqual(await first(["n", 1, 2, 3]), [0, 1, 2, 3, 4, 5]);
   assert.deepEqual((await first(["n", 1, 1, 2])).slice(0, 2), [1, 4], "grey");
+  const notes = async (where: string, type: DtypeName): Promise<readonly string[]> =>
+    (await openData(where, io({ x: [type, ["n", 1, 2, 3]] }))).notes;
+  const [note, ...others] = await notes(folder, "float32");
+  assert.match(note ?? "", /"x" are fed as 0 to 255.*"scale".*dataset\.json/);
+  assert.deepEqual(others, []);
+  assert.deepEqual(await notes(folder, "uint8"), [], "bytes are what the model takes");
+  const stated = (steps: object): string =>
+    writeJson(folder, { inputs: { x: { folder: ".", ...steps } } }, "stated.json");
+  assert.equal((await notes(stated({}), "float32")).length, 1);
+  assert.deepEqual(await notes(stated({ scale: 1 }), "float32"), []);
   await assert.rejects(first(["n", 3, 8, 8]), /samples for input "x" have shape \[3, 1, 2\]/);
   writeFileSync(path.join(folder, "labels.csv"), "file,label\na.png,cat\n");
   await assert.rejects(first(["n", 3, 1, 2]), /line 2 has the label "cat"/);

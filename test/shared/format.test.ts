@@ -99,6 +99,7 @@ test("plain figures, shapes, metrics", () => {
     synthetic: false,
     data: "dataset.json",
     also: {},
+    notes: [],
   } as const;
   assert.equal(f.formatEval(result), "4.3012 (4.2000 to 4.4000)");
   assert.equal(f.formatEvidence(result), "dataset.json, n = 12,000");

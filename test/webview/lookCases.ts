@@ -62,6 +62,7 @@ const accuracy = (
   synthetic: false,
   data: "examples/tokens/dataset.json",
   also: {},
+  notes: [],
 });
 const report: HtmlReport = {
   title: "tokens.int4.onnx",

@@ -129,6 +129,7 @@ class DataPage extends Page {
             }
           </dd>
         </dl>
+        ${value.notes.map((note) => html`<p data-testid="data-note">${note}</p>`)}
       </section>
       ${value.inputs.map((input) => this.#input(input, value.labels))}
     </div>`;

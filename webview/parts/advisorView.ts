@@ -213,6 +213,7 @@ export class AdvisorView {
 /** Reasons, suggestions and the scatter; also in the HTML report. */
 export function searchView(result: NonNullable<HtmlReport["search"]>): TemplateResult {
   return html`${result.data === null ? nothing : html`<p class="quiet">${text.on(result.data)}</p>`}
+    ${result.notes.map((note) => html`<p data-testid="advisor-note">${note}</p>`)}
     <h3>${text.why}</h3>
     <ol>
       ${result.reasons.map((reason) => html`<li class="wrap">${reason}</li>`)}

@@ -21,6 +21,7 @@ import type {
 } from "../../shared/protocol.ts";
 import type { Task } from "../../shared/task.ts";
 import { planEntry } from "../compute.ts";
+import { dataNotes } from "../dataNotes.ts";
 import { recipeBytes, save, type JobTools } from "../jobs.ts";
 import { breathe } from "../saveWrite.ts";
 import { keptLayers } from "./assemble.ts";
@@ -52,13 +53,18 @@ export async function optimize(
   const { env, threads } = tools;
   const { model } = await env.open(doc, part(task, 0, 0.02));
   if (model.format !== "onnx") throw engineErrors.noGraph(doc.base.path, "optimized");
+  const notes = await dataNotes(
+    model,
+    data,
+    hasCalibration(data) ? ["calibration", "evaluation"] : ["evaluation"],
+  );
   const trial = await openTrial(
     { env, doc, data, limit, threads, recipeBytes: (one) => recipeBytes(one, tools.toolVersion) },
     part(task, 0.02, 0.05),
   );
   try {
     if (goal.maxDrop !== null && !(await trial.isJudged())) throw noLabels(trial);
-    const scene: Scene = { tools, doc, goal, data, trial };
+    const scene: Scene = { tools, doc, goal, data, notes, trial };
     const found = await search(scene, task);
     if (!found.chosen) return nothing(scene, found);
     const done = await write(scene, found.chosen, { to, overwrite }, part(task, 0.92, 1));
@@ -81,6 +87,8 @@ interface Scene {
   readonly doc: Doc;
   readonly goal: OptimizeGoal;
   readonly data: string;
+  /** Of the data. */
+  readonly notes: readonly string[];
   readonly trial: Trial;
 }
 
@@ -197,7 +205,7 @@ const wantedSize = ({ targetSize }: OptimizeGoal, before: number): number | null
       ? targetSize.bytes
       : Math.floor(targetSize.share * before);
 
-function nothing({ trial, data, doc }: Scene, found: Found): OptimizeResult {
+function nothing({ trial, data, doc, notes }: Scene, found: Found): OptimizeResult {
   return {
     found: false,
     applied: [],
@@ -213,6 +221,7 @@ function nothing({ trial, data, doc }: Scene, found: Found): OptimizeResult {
     suggestions: [],
     reasons: found.chosen ? found.reasons : [...found.reasons, say.unchanged(doc.base.path)],
     data: say.splits(data, trial),
+    notes,
   };
 }
 

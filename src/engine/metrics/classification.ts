@@ -1,4 +1,4 @@
-/** Share of samples whose label has the highest score; top5: is among the five highest. */
+/** Share of samples whose label has the highest score; top5, of more classes: is among the five highest. */
 import { dataErrors } from "../../shared/errors.ts";
 import { toNumbers } from "../../shared/hostTensor.ts";
 import { wilson } from "./interval.ts";
@@ -12,6 +12,7 @@ export function topK(output: string, labelsPath: string): Meter {
   /** 1 for a sample that is right, 0 for one that is not. */
   const right: number[] = [];
   let top5 = 0;
+  let mostClasses = 0;
   let notFinite = 0;
   return {
     fetch: [output],
@@ -20,6 +21,7 @@ export function topK(output: string, labelsPath: string): Meter {
       if (!tensor || !batch.labels) return;
       const scores = toNumbers(tensor);
       const classes = scores.length / batch.rows;
+      mostClasses = Math.max(mostClasses, classes);
       for (let i = 0; i < batch.count; i++) {
         const label = Number(batch.labels[i]);
         if (!(label >= 0 && label < classes))
@@ -42,7 +44,7 @@ export function topK(output: string, labelsPath: string): Meter {
         ...wilson(top1, n),
         n,
         also: {
-          top5: top5 / n,
+          ...(mostClasses > 5 ? { top5: top5 / n } : {}),
           // A model whose scores are NaN has no answer: wrong, and said.
           ...(notFinite > 0 ? { nanScores: notFinite } : {}),
         },

@@ -1,13 +1,12 @@
 /** The first samples of a data set as the model would get them, checked against its inputs. */
-import { mainGraph, type Model } from "../../core/model.ts";
-import { inferShapes } from "../../core/shapeInference.ts";
 import type { BoundData } from "../../data/bind.ts";
 import type { ModelIo } from "../../data/dataset.ts";
 import { openData } from "../../data/open.ts";
 import { DataError, engineErrors } from "../../shared/errors.ts";
-import { toNumbers, type HostTensor, type IoInfo } from "../../shared/hostTensor.ts";
+import { toNumbers, type HostTensor } from "../../shared/hostTensor.ts";
 import type { DataPreview, DataSample, Params, Queries } from "../../shared/protocol.ts";
 import type { Task } from "../../shared/task.ts";
+import { ioOf } from "../dataNotes.ts";
 import type { EngineEnv } from "../env.ts";
 import { clip } from "./answer.ts";
 
@@ -50,6 +49,9 @@ export async function dataPreview(
     metric: bound.metric,
     count: bound.count,
     labelled: bound.labelled || bound.expected.length > 0,
+    notes: [
+      ...new Set([...bound.notes, ...(calibration instanceof DataError ? [] : calibration.notes)]),
+    ],
     calibration: calibration instanceof DataError ? null : calibration.count,
     calibrationProblem: calibration instanceof DataError ? calibration.failure : null,
     inputs: inputs.map(({ input, samples: shown }) => ({
@@ -59,22 +61,6 @@ export async function dataPreview(
       samples: shown,
     })),
     labels,
-  };
-}
-
-/** Inputs and outputs as the runtime would report them, from the file alone. */
-function ioOf(model: Model): ModelIo {
-  const graph = mainGraph(model);
-  const shapes = inferShapes(model);
-  const info = (name: string): IoInfo => ({
-    name,
-    dtype: shapes.dtypeOf([], name)?.name ?? null,
-    shape: shapes.shapeOf([], name) ?? [],
-  });
-  return {
-    // Before IR 4 every initializer was listed as an input too.
-    inputs: graph.inputs.filter((name) => !graph.tensors.has(name)).map(info),
-    outputs: graph.outputs.map(info),
   };
 }
 

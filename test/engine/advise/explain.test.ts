@@ -112,7 +112,7 @@ test("channels of layers that follow each other are removed one layer at a time,
 test("keeping layers is no advice where the metric gains nothing", () => {
   const result = (value: number): EvalResult => ({
     ...{ metric: "top1", value, low: value, high: value, n: 100, better: "higher" },
-    ...{ also: {}, synthetic: false, data: "x" },
+    ...{ also: {}, notes: [], synthetic: false, data: "x" },
   });
   const layer = (name: string, share: number): LayerCause => ({
     ...{ name, share, restored: null, cascadedDb: null, savedBytes: 8 },

@@ -113,6 +113,7 @@ const evaluated = (value: number): EvalResult => ({
   synthetic: false,
   data: "data/reviews/dataset.json",
   also: {},
+  notes: [],
 });
 const measures = (
   latency: boolean,

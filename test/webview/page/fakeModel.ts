@@ -300,6 +300,7 @@ export function dataPreview(path: string, pictures: boolean): DataPreview {
     metric: "top1",
     count: 2000,
     labelled: true,
+    notes: [],
     calibration: pictures ? 256 : null,
     calibrationProblem: pictures
       ? null
@@ -363,6 +364,7 @@ const evaluated = (value: number): EvalResult => ({
   synthetic: false,
   data: "data/reviews/dataset.json",
   also: {},
+  notes: [],
 });
 
 /** An answer with every kind of point; `found` is false for a goal that nothing meets. */
@@ -433,5 +435,6 @@ export function optimized(found: boolean): OptimizeResult {
         : "No configuration is shown to drop 0 points.",
     ],
     data: "data/reviews/dataset.json: 170 calibration, 86 search, 2,000 report samples",
+    notes: [],
   };
 }
