@@ -133,6 +133,7 @@ class Report extends LitElement {
           )}
         </ul>
       </details>
+      ${result.notes.map((note) => html`<p class="note warning">${note}</p>`)}
       ${skipList(result.skipped)}
     </article>`;
   }

@@ -136,10 +136,11 @@ function outcome(
   const notes = [...new Set([...saved.notes, ...fed])];
   return {
     json: {
-      entries: results.map(({ entry, units, skipped, bytesBefore, bytesAfter }) => ({
+      entries: results.map(({ entry, units, skipped, notes, bytesBefore, bytesAfter }) => ({
         ...entry,
         units,
         skipped,
+        notes,
         bytesBefore,
         bytesAfter,
       })),
@@ -189,7 +190,11 @@ function resultLines(
 ): readonly string[] {
   const { transform, params } = result.entry;
   const { warnings, withoutData } = findTechnique(transform, catalog);
-  const notes = data === null && withoutData !== undefined ? [...warnings, withoutData] : warnings;
+  const notes = [
+    ...result.notes,
+    ...warnings,
+    ...(data === null && withoutData !== undefined ? [withoutData] : []),
+  ];
   return [
     `${style.bold(transform)}  ${style.dim(paramsText(params))}`,
     result.units.length === 0

@@ -93,10 +93,11 @@ function outcome(
   return {
     json: {
       found: result.found,
-      entries: result.applied.map(({ entry, units, skipped, bytesBefore, bytesAfter }) => ({
+      entries: result.applied.map(({ entry, units, skipped, notes, bytesBefore, bytesAfter }) => ({
         ...entry,
         units,
         skipped,
+        notes,
         bytesBefore,
         bytesAfter,
       })),
@@ -142,6 +143,9 @@ function outcome(
               ...result.applied.map(
                 ({ entry }) =>
                   `${style.bold(entry.transform)}  ${style.dim(paramsText(entry.params))}${entry.scope ? style.dim(`  scope of ${entry.scope.length} names`) : ""}`,
+              ),
+              ...[...new Set(result.applied.flatMap(({ notes }) => notes))].map((text) =>
+                style.warn(`note: ${text}`),
               ),
               ...pairs(
                 [

@@ -16,6 +16,8 @@ export interface Change {
   readonly entry: Entry;
   readonly units: readonly ChangeUnit[];
   readonly skipped: readonly Skip[];
+  /** What should be known of how it was done: of the calibration data. */
+  readonly notes: readonly string[];
   /** Tensor bytes of the model before and after. */
   readonly bytesBefore: number;
   readonly bytesAfter: number;

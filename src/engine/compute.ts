@@ -90,6 +90,8 @@ export interface Workplace {
    * Gives the reason for each need that cannot be measured, by `needKey`.
    */
   collect(needs: readonly Need[], task: Task): Promise<ReadonlyMap<string, string>>;
+  /** What should be known of the calibration data, where anything was measured on it. */
+  notes(): readonly string[];
 }
 export type OpenWorkplace = (scene: {
   readonly progress: (fraction: number) => void;
@@ -120,7 +122,7 @@ export async function computeChange(
   const first = needs.length > 0 ? COLLECTING : 0;
   const progress = (part: number): void =>
     task.progress(first + ((1 - first) * part) / Math.max(1, total), label);
-  const { context, collect } = openWorkplace({
+  const { context, collect, notes } = openWorkplace({
     progress: (fraction) => progress(done + current * Math.min(1, fraction)),
     current: () => tx.model,
   });
@@ -162,6 +164,7 @@ export async function computeChange(
       entry,
       units,
       skipped,
+      notes: units.length === 0 ? [] : notes(),
       bytesBefore: tensorBytes(model),
       bytesAfter: tensorBytes(result),
     },

@@ -77,6 +77,7 @@ export const applyResult = (change: Change, verified: Verified): ApplyResult => 
   entry: change.entry,
   units: change.units.map(unitView),
   skipped: change.skipped,
+  notes: change.notes,
   bytesBefore: change.bytesBefore,
   bytesAfter: change.bytesAfter,
   verified,

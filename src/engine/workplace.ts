@@ -3,6 +3,7 @@ import type { Model, Tensor } from "../core/model.ts";
 import { Cancelled, engineErrors } from "../shared/errors.ts";
 import type { Kernels } from "../shared/kernels.ts";
 import type { Task } from "../shared/task.ts";
+import { examineSamples } from "./calibrationSamples.ts";
 import type { OpenWorkplace } from "./compute.ts";
 import type { Computing } from "./environment.ts";
 import type { StatisticsStore } from "./statistics/store.ts";
@@ -50,8 +51,19 @@ export const openWorkplaces =
       store: tools.store,
       withScratchFolder: tools.withScratchFolder,
     });
+    let examined: Promise<readonly string[]> | null = null;
+    let notes: readonly string[] = [];
+    /** Once, when the first statistic is wanted. */
+    const examine = async (): Promise<void> => {
+      if (data === null) return;
+      notes = await (examined ??= examineSamples(base, data, holdOut));
+    };
     return {
-      collect: (needs, share) => statistics.collect(needs, share),
+      notes: () => notes,
+      async collect(needs, share) {
+        if (needs.length > 0) await examine();
+        return statistics.collect(needs, share);
+      },
       context: {
         signal: task.signal,
         async checkpoint() {
@@ -63,9 +75,13 @@ export const openWorkplaces =
         seed,
         base,
         data,
-        stat: (need) => statistics.stat(need, task),
+        async stat(need) {
+          await examine();
+          return statistics.stat(need, task);
+        },
         probe: async (roundings, sets) => {
           if (data === null) throw engineErrors.needsData(who);
+          await examine();
           return tools.withScratchFolder((folder) =>
             computing.probe({ model, data, folder }, roundings, sets, {
               signal: task.signal,

@@ -154,6 +154,7 @@ async function transformFile(
   const { sizeBytes: sizeBefore } = await engine.ask("summary", { doc: input }, { signal });
   const recipe: Entry[] = [];
   let units = 0;
+  const notes = new Set<string>();
   const skipped: Skip[] = [];
   for (const [i, entry] of entries.entries()) {
     // Most of the time goes into computing; the save verifies by running, so these steps need not.
@@ -169,6 +170,7 @@ async function transformFile(
     // A step that found nothing to do is no part of the result's recipe.
     if (applied.units.length > 0) recipe.push(applied.entry);
     units += applied.units.length;
+    for (const note of applied.notes) notes.add(note.replace(/\.$/, ""));
     // What the last step leaves alone is what stays as it was.
     if (i === entries.length - 1) skipped.push(...applied.skipped);
   }
@@ -220,6 +222,7 @@ async function transformFile(
     simulatedText(targetOf(recipe, target)),
     formatVerified(saved.verified),
     counts,
+    ...notes,
   ];
   return {
     kind: "written",

@@ -189,6 +189,8 @@ export interface ApplyResult {
   readonly entry: Entry;
   readonly units: readonly UnitView[];
   readonly skipped: readonly Skip[];
+  /** What should be known of how it was done: of the calibration data. */
+  readonly notes: readonly string[];
   /** Tensor bytes of the model before and after this entry. */
   readonly bytesBefore: number;
   readonly bytesAfter: number;

@@ -76,6 +76,7 @@ function applied({ doc, entry }: Params<Jobs, "apply">, units: number): ApplyRes
       sizeAfter: { min: before / 2, max: before / 2 },
     })),
     skipped: [],
+    notes: [],
     bytesBefore: before,
     bytesAfter: before / 2,
     verified: true,

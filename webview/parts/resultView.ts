@@ -25,6 +25,7 @@ export function resultView(result: ApplyResult, actions: TemplateResult): Templa
       <span class="quiet">${text.undoHint}</span>
     </p>
     <div class="row">${actions}</div>
+    ${result.notes.map((note) => html`<p class="note warning">${note}</p>`)}
     ${result.skipped.length === 0 ? nothing : skipList(result.skipped)}
   </section>`;
 }

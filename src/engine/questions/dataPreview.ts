@@ -6,8 +6,8 @@ import { DataError, engineErrors } from "../../shared/errors.ts";
 import { toNumbers, type HostTensor } from "../../shared/hostTensor.ts";
 import type { DataPreview, DataSample, Params, Queries } from "../../shared/protocol.ts";
 import type { Task } from "../../shared/task.ts";
-import { ioOf } from "../dataNotes.ts";
 import type { EngineEnv } from "../env.ts";
+import { ioOf } from "../modelIo.ts";
 import { clip } from "./answer.ts";
 
 /** Side of a picture at most: what a page shows, and small in a message. */

@@ -2,12 +2,11 @@
 import { mainGraph, MAIN, type Model } from "../../core/model.ts";
 import { inferShapes } from "../../core/shapeInference.ts";
 import { needKey, type Need, type Place, type State } from "../../core/statistics.ts";
-import type { ModelIo } from "../../data/dataset.ts";
 import { openData } from "../../data/open.ts";
 import { dtype, elementCount } from "../../shared/dtype.ts";
 import { EngineError } from "../../shared/errors.ts";
-import type { IoInfo } from "../../shared/hostTensor.ts";
 import type { Blas } from "../../shared/kernels.ts";
+import { ioOf } from "../modelIo.ts";
 import { Answering, type Item } from "./answering.ts";
 import type { Opened, Probed } from "./running.ts";
 import { sourceOf } from "./source.ts";
@@ -64,20 +63,6 @@ const never = (): never => {
   throw new Error("a plan runs nothing");
 };
 const NO_BLAS: Blas = { gemm: never, gram: never };
-
-/** The model's inputs and outputs as the runtime would report them. */
-function ioOf(model: Model): ModelIo {
-  const { inputs, outputs, values, tensors } = mainGraph(model);
-  const info = (name: string): IoInfo => {
-    const value = values.get(name);
-    const type = value?.type === "tensor" ? (value.dtype?.name ?? null) : null;
-    return { name, dtype: type, shape: value?.shape ?? [] };
-  };
-  return {
-    inputs: inputs.filter((name) => !tensors.has(name)).map(info),
-    outputs: outputs.map(info),
-  };
-}
 
 /** As if one sample had been run: what shapes say of every value. */
 function imagined(model: Model, samples: number): Opened {

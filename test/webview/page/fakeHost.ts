@@ -316,6 +316,7 @@ const handlers: Handlers<WebviewApi> = {
       entry: p.entry,
       units: planned.units,
       skipped: planned.skipped.slice(0, 3),
+      notes: [],
       bytesBefore: planned.bytesBefore,
       bytesAfter: planned.bytesAfter.max,
       verified: true as const,
