@@ -11,6 +11,7 @@ import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { dtypeFromOnnx } from "../shared/dtype.ts";
 import { engineErrors } from "../shared/errors.ts";
 import type { HostTensor, IoInfo } from "../shared/hostTensor.ts";
+import { refuseExpansion } from "./runtimeLimit.ts";
 
 export interface SessionOptions {
   /** Threads within an operator; 0 is all cores. */
@@ -84,7 +85,8 @@ function withoutFloat16Array(loaded: Runtime): Runtime {
 
 /**
  * Loads a model: a path (external data is found beside it) or the bytes of a whole model.
- * @throws EngineError when there is no runtime here, or it refuses the model.
+ * @throws EngineError when there is no runtime here, it refuses the model, or it would not come back
+ * from it (`refuseExpansion`).
  */
 export async function createSession(
   source: string | Uint8Array,
@@ -93,6 +95,7 @@ export async function createSession(
   const { InferenceSession, Tensor } = await loadRuntime();
   const path = typeof source === "string" ? source : "the model";
   if (typeof source === "string" && !existsSync(source)) throw engineErrors.notFound(source);
+  refuseExpansion(source);
   const native = nativeOptions(options);
   let session: InferenceSession;
   try {

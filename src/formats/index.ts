@@ -11,6 +11,8 @@ import { readShards } from "./shardsRead.ts";
 import { refuseForeign } from "./sniff.ts";
 
 export type { ByteSource, Piece, SiblingFiles } from "./byteSource.ts";
+export { hasFunctions } from "./onnxFunctions.ts";
+export { memorySource } from "./wire.ts";
 export { hiddenNames, messageFindings, trainingFindings } from "./onnxCheck.ts";
 export { trainingOf, trainingSizes } from "./onnxTraining.ts";
 export { statedChecksums, type StatedChecksum } from "./onnxChecksum.ts";

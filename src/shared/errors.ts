@@ -180,6 +180,12 @@ export const engineErrors = {
       node === null ? path : `${path}: node ${node}`,
       "The model uses something this runtime version does not have, or is invalid.",
     ),
+  expandsTooFar: (path: string, name: string, nodes: number, limit: number): EngineError =>
+    engine(
+      `${path} is not given to onnxruntime, which puts the nodes of functions in place of their calls: that makes ${nodes < 1e9 ? nodes : "over a billion"} nodes, and up to ${limit} load in bearable time.`,
+      `${path}: function ${name}`,
+      "Call functions less often inside one another; viewing, statistics and plans work without the runtime.",
+    ),
   runFailed: (path: string, reason: string, node: string | null = null): EngineError =>
     engine(
       `onnxruntime cannot run ${path}: ${reason}`,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { functionName, functionsOf } from "../../src/core/functions.ts";
+import { expansionOf, functionName, functionsOf } from "../../src/core/functions.ts";
 import { mainGraph } from "../../src/core/model.ts";
 import { inferShapes } from "../../src/core/shapeInference.ts";
 import { trainingSizes } from "../../src/formats/index.ts";
@@ -105,6 +105,24 @@ describe("functions of a model", () => {
       found(model([call("F", "x", "p")], [f("F"), f("F", { overload: "other" })])),
       [],
     );
+  });
+
+  it("are counted as the nodes that their calls become, without expanding them", () => {
+    const twice = (name: string, callee: string): FunctionInit =>
+      f(name, { node: [call(callee, "a", "c"), call(callee, "c", "b")] });
+    const size = (depth: number, last: FunctionInit) => {
+      const functions = Array.from({ length: depth }, (_, i) => twice(`F${i}`, `F${i + 1}`));
+      const { nodes, largest } = expansionOf(
+        readOnnx(model([call("F0", "x", "p")], [...functions, last])),
+      );
+      return [nodes, largest?.name];
+    };
+    // 2^depth nodes, and the Mul of the main graph.
+    assert.deepEqual(size(10, f("F10")), [1025, "F0"]);
+    assert.deepEqual(size(60, f("F60")), [2 ** 60, "F0"]);
+    assert.deepEqual(size(2000, f("F2000")), [Infinity, "F0"]);
+    assert.deepEqual(size(3, twice("F3", "F0")), [1, "F0"]);
+    assert.deepEqual(expansionOf(readOnnx(model([], [f("F")]))), { nodes: 1, largest: null });
   });
 
   const CASES: readonly (readonly [string, Uint8Array, readonly string[]])[] = [
