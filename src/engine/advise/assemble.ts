@@ -8,20 +8,24 @@ export type Picks = readonly (Option | null)[];
 
 /**
  * The entries in the order of `ways`. A technique that takes all of its layers has no scope, so that
- * the recipe reads well and fits the next version of the model too.
+ * the recipe reads well and fits the next version of the model too. What goes alongside goes with the
+ * first of a technique's entries: for the next it is done.
  */
 export function assemble(
   before: readonly Entry[],
   ways: readonly { readonly way: Way; readonly units: readonly { readonly name: string }[] }[],
   picks: Picks,
 ): readonly Entry[] {
+  const done = new Set<string>();
   return [
     ...before,
     ...ways.flatMap(({ way, units }): readonly Entry[] => {
       const names = picks.flatMap((option) => (option?.way === way ? [option.unit] : []));
       if (names.length === 0) return [];
       if (names.length === units.length) return [way.entry];
-      return [{ ...way.entry, scope: [...names, ...way.alongside] }];
+      const alongside = done.has(way.entry.transform) ? [] : way.alongside;
+      done.add(way.entry.transform);
+      return [{ ...way.entry, scope: [...names, ...alongside] }];
     }),
   ];
 }

@@ -43,6 +43,8 @@ export interface CandidateScene {
 const BUDGETS = [10, 4, 2, 1, 0.5, 0.2, 0.05];
 /** For each way alone. */
 const OWN_BUDGETS = [Infinity, 2, 0.5, 0.1];
+/** For a way whose large layers become smaller still. */
+const REFINED_BUDGETS = [1, 0.4, 0.15];
 
 /**
  * @param bearable damage that is expected to be within the goal
@@ -69,7 +71,11 @@ export function candidatesFor(
     add(front.points[0] ?? null);
   }
   for (const { way } of scene.ways)
-    for (const budget of OWN_BUDGETS) found.push(ownPicks(layers, damages, way, budget * bearable));
+    if (way.refines !== null)
+      for (const budget of REFINED_BUDGETS) found.push(refinedPicks(scene, way, budget * bearable));
+    else
+      for (const budget of OWN_BUDGETS)
+        found.push(ownPicks(layers, damages, way, budget * bearable));
   const seen = new Set<string>();
   const candidates = found.map(simplified).flatMap((picks): readonly Candidate[] => {
     if (picks.every((option) => option === null)) return [];
@@ -147,9 +153,9 @@ const frontOf = ({ layers, damages }: CandidateScene): Front =>
   paretoFront(
     layers.map((layer, i) => [
       { bytes: mostSaved(layer), damage: 0 },
-      ...layer.options.map(({ savedBytes }, j) => ({
+      ...layer.options.map(({ savedBytes, way }, j) => ({
         bytes: mostSaved(layer) - savedBytes,
-        damage: damages.of[i]?.[j] ?? Infinity,
+        damage: way.refines === null ? (damages.of[i]?.[j] ?? Infinity) : Infinity,
       })),
     ]),
   );
@@ -194,4 +200,30 @@ function ownPicks(layers: readonly Layer[], damages: Damages, way: Way, budget: 
     if (damage >= 0) kept.add(i);
   }
   return own.map(({ option }, i) => (kept.has(i) ? null : option));
+}
+
+/**
+ * The way that `way` refines for all layers that bear it, and the refinement where it costs least
+ * damage per byte, until the budget is spent: as fast, and nothing is mixed in that is not.
+ */
+function refinedPicks({ ways, layers, damages }: CandidateScene, way: Way, budget: number): Picks {
+  const base = ways.find(
+    ({ way: one }) => one.refines === null && one.entry.transform === way.refines,
+  )?.way;
+  if (!base) return layers.map(() => null);
+  const picks = [...ownPicks(layers, damages, base, budget)];
+  const damage = (i: number, one: Way): number => damageAt({ layers, damages }, i, one);
+  let left = picks.reduce((rest, option, i) => rest - (option ? damage(i, base) : 0), budget);
+  const steps = picks.flatMap((option, i) => {
+    const finer = layers[i]?.options.find((one) => one.way === way);
+    if (!option || !finer || finer.savedBytes <= option.savedBytes) return [];
+    const cost = Math.max(0, damage(i, way) - damage(i, base));
+    return [{ i, finer, cost, rate: cost / (finer.savedBytes - option.savedBytes) }];
+  });
+  for (const { i, finer, cost } of steps.sort((a, b) => a.rate - b.rate))
+    if (cost <= left) {
+      picks[i] = finer;
+      left -= cost;
+    }
+  return picks;
 }

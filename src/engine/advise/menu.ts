@@ -14,6 +14,8 @@ export interface Way {
   readonly entry: Entry;
   /** Units without weights go along with the others: they keep values in integers between layers. */
   readonly alongside: readonly string[];
+  /** The technique whose other way this one makes smaller, layer by layer; null for a way of its own. */
+  readonly refines: string | null;
 }
 
 /** One way for one layer. */
@@ -36,6 +38,8 @@ interface Offer {
   readonly label: string;
   readonly transform: string;
   readonly params: ParamValues;
+  /** Where no size is asked for it is no way of its own, but only for large layers of the way before. */
+  readonly isRefinement?: boolean;
 }
 
 /**
@@ -44,6 +48,12 @@ interface Offer {
  */
 const OFFERS: readonly Offer[] = [
   { label: "int8", transform: "quantize.static", params: {} },
+  {
+    label: "int8 with 4 bit weights",
+    transform: "quantize.static",
+    params: { bits: 4 },
+    isRefinement: true,
+  },
   { label: "dynamic int8", transform: "quantize.dynamic", params: {} },
   { label: "8 bit weights", transform: "quantize.weightOnly", params: { bits: 8, embedding: "8" } },
   {
@@ -112,18 +122,26 @@ const alternative = (
     ? [{ label, entries: [entry], reason }]
     : [];
 
-/** Ways that change at least one layer of the model. */
+/** Each layer tried alone costs time, and a refinement of less than this share of all bytes does not repay it. */
+const LARGE = 0.05;
+
+/**
+ * Ways that change at least one layer of the model.
+ * @param small whether a size is asked for, so that refinements are ways of their own
+ */
 export function waysFor(
   model: Model,
+  small: boolean,
 ): readonly { readonly way: Way; readonly units: readonly Unit[] }[] {
-  return OFFERS.flatMap(({ label, transform, params }) => {
+  return OFFERS.flatMap(({ label, transform, params, isRefinement }) => {
     const entry = entryOf(transform, params);
     if (!entry) return [];
     const { units } = planEntry(model, entry).plan;
     const weighted = units.filter((unit) => unit.sizeBefore > 0);
     if (weighted.length === 0) return [];
     const alongside = units.filter((unit) => unit.sizeBefore === 0).map(({ name }) => name);
-    return [{ way: { label, entry, alongside }, units: weighted }];
+    const refines = isRefinement === true && !small ? transform : null;
+    return [{ way: { label, entry, alongside, refines }, units: weighted }];
   });
 }
 
@@ -131,6 +149,7 @@ export function waysFor(
 export function layersOf(
   ways: readonly { readonly way: Way; readonly units: readonly Unit[] }[],
 ): readonly Layer[] {
+  const total = Math.max(0, ...ways.map(({ units }) => bytesOf(units)));
   const layers = new Map<string, { name: string; bytes: number; options: Option[] }>();
   for (const { way, units } of ways)
     for (const unit of units) {
@@ -143,11 +162,15 @@ export function layersOf(
       };
       layers.set(key, layer);
       const savedBytes = unit.sizeBefore - unit.sizeAfter.max;
-      if (savedBytes > 0 && layer.options.every((option) => option.way !== way))
+      const isWorthIt = way.refines === null || unit.sizeBefore >= LARGE * total;
+      if (savedBytes > 0 && isWorthIt && layer.options.every((option) => option.way !== way))
         layer.options.push({ way, layer, unit: unit.name, savedBytes });
     }
   return [...layers.values()].filter(({ options }) => options.length > 0);
 }
+
+const bytesOf = (units: readonly Unit[]): number =>
+  units.reduce((sum, { sizeBefore }) => sum + sizeBefore, 0);
 
 function keyOf({ tensors, nodes, graph, name }: Unit): string {
   const [largest] = [...tensors].sort((a, b) => b.sizeBytes - a.sizeBytes);

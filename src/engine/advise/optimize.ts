@@ -106,7 +106,8 @@ async function search(scene: Scene, task: Task): Promise<Found> {
     return { chosen: null, considered: [], layers: [], reasons: [say.notFinite()] };
   const before = await prepare(scene, reasons, part(task, 0.05, 0.1));
   const { model } = await scene.tools.env.open(trial.docOf(before), task);
-  const ways = waysFor(model).filter(
+  const wanted = wantedSize(goal, trial.sizeBefore);
+  const ways = waysFor(model, wanted !== null).filter(
     ({ way }) => hasCalibration(scene.data) || !needsCalibration(model, way.entry),
   );
   const layers = layersOf(ways);
@@ -118,7 +119,6 @@ async function search(scene: Scene, task: Task): Promise<Found> {
     part(task, 0.1, 0.5),
   );
   reasons.push(...damages.skipped.map(({ name, reason }) => `${name} is left out: ${reason}.`));
-  const wanted = wantedSize(goal, trial.sizeBefore);
   const bearable = goal.maxDrop ?? DEFAULT_DROP;
   const parts: CandidateScene = {
     before,
