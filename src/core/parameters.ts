@@ -64,10 +64,10 @@ export function parametersOf(model: Model, { graph, name, tensor, node }: Tensor
     return kind === "float" || (bits <= 8 && (kind === "int" || kind === "uint")) ? count : 0;
   if (node && (node.op !== "Constant" || count <= 1)) return 0;
   const uses = scopeOf(model).uses(graph.path, name);
-  const roles = uses.map(roleOf);
+  // A tensor may have a million uses, and one tells enough.
   if (kind === "float")
-    return roles.length > 0 && roles.every((role) => role === "scaling") ? 0 : count;
-  const codes = uses[roles.indexOf("codes")];
+    return uses.length > 0 && uses.every((use) => roleOf(use) === "scaling") ? 0 : count;
+  const codes = uses.find((use) => roleOf(use) === "codes");
   if (!codes?.node || (kind !== "int" && kind !== "uint")) return 0;
   if (codes.node.op === "MatMulNBits") return intOf(codes.node, "N", 0) * intOf(codes.node, "K", 0);
   return count;

@@ -2,6 +2,7 @@
 import {
   enclosingPaths,
   graphKey,
+  MAIN,
   type Graph,
   type GraphNode,
   type GraphPath,
@@ -52,34 +53,46 @@ export const isOutput = (model: Model, path: GraphPath, name: string): boolean =
     .uses(path, name)
     .some((use) => use.node === null);
 
+/** What one graph names itself, and who uses that. */
+interface Names {
+  readonly definitions: Map<string, Definition>;
+  readonly uses: Map<string, Use[]>;
+}
+
 function buildIndex(model: Model): ScopeIndex {
-  const definitions = new Map<string, Map<string, Definition>>();
+  const byGraph = new Map<string, Names>();
   for (const graph of model.graphs.values()) {
     const own = new Map<string, Definition>();
     for (const name of graph.inputs) own.set(name, { kind: "input", graph });
     // An initializer that is also an input (IR 3) counts as the constant it defaults to.
     for (const [name, tensor] of graph.tensors) own.set(name, { kind: "tensor", graph, tensor });
-    for (const node of graph.nodes)
-      for (const output of node.outputs)
-        if (output !== "") own.set(output, { kind: "node", graph, node });
-    definitions.set(graphKey(graph.path), own);
+    for (const node of graph.nodes) {
+      if (node.outputs.length === 0) continue;
+      // One for all outputs: a graph of a million nodes has as many.
+      const definition: Definition = { kind: "node", graph, node };
+      for (const output of node.outputs) if (output !== "") own.set(output, definition);
+    }
+    byGraph.set(graphKey(graph.path), { definitions: own, uses: new Map() });
   }
-  const define = (path: GraphPath, name: string): Definition | null => {
+  const main = byGraph.get(graphKey(MAIN));
+  /** The nearest graph around `path` that defines the name. */
+  const namesWith = (path: GraphPath, name: string): Names | null => {
+    if (path.length === 0) return main?.definitions.has(name) === true ? main : null;
     for (const scope of enclosingPaths(path)) {
-      const found = definitions.get(graphKey(scope))?.get(name);
-      if (found) return found;
+      const names = byGraph.get(graphKey(scope));
+      if (names?.definitions.has(name) === true) return names;
     }
     return null;
   };
-  const uses = new Map<string, Use[]>();
+  const define = (path: GraphPath, name: string): Definition | null =>
+    namesWith(path, name)?.definitions.get(name) ?? null;
   const record = (graph: Graph, node: GraphNode | null, name: string, input: number): void => {
-    const definition = name === "" ? null : define(graph.path, name);
-    if (!definition) return;
-    const key = `${graphKey(definition.graph.path)}\n${name}`;
-    const list = uses.get(key);
+    const names = name === "" ? null : namesWith(graph.path, name);
+    if (!names) return;
+    const list = names.uses.get(name);
     const use = { graph, node, input };
     if (list) list.push(use);
-    else uses.set(key, [use]);
+    else names.uses.set(name, [use]);
   };
   for (const graph of model.graphs.values()) {
     for (const node of graph.nodes) node.inputs.forEach((name, i) => record(graph, node, name, i));
@@ -105,7 +118,7 @@ function buildIndex(model: Model): ScopeIndex {
   };
   return {
     define,
-    uses: (path, name) => uses.get(`${graphKey(path)}\n${name}`) ?? [],
+    uses: (path, name) => byGraph.get(graphKey(path))?.uses.get(name) ?? [],
     constant,
   };
 }

@@ -229,6 +229,24 @@ const pad: Rule = (c) => {
   ];
 };
 
+/** The node as if it had only these of its inputs. */
+const withInputs = (c: RuleContext, parts: readonly number[]): RuleContext => ({
+  node: c.node,
+  opset: c.opset,
+  inputCount: parts.length,
+  input: (i) => c.input(parts[i] ?? -1),
+  has: (i) => c.has(parts[i] ?? -1),
+  int: (attr, fallback) => c.int(attr, fallback),
+  ints: (attr) => c.ints(attr),
+  floats: (attr) => c.floats(attr),
+  text: (attr, fallback) => c.text(attr, fallback),
+  constant: (attr) => c.constant(attr),
+  body: (attr, inputs) => c.body(attr, inputs),
+  problem: (text) => {
+    c.problem(text);
+  },
+});
+
 const firstOr = (info: Info | undefined): Info => info ?? UNKNOWN;
 
 export const reshapingRules: RuleTable = {
@@ -245,14 +263,6 @@ export const reshapingRules: RuleTable = {
   // (inputs in (x, scale, zero point) triples after the output's scale and zero point)
   QLinearConcat: (c) => {
     const parts = Array.from({ length: Math.floor((c.inputCount - 2) / 3) }, (_, i) => i * 3 + 2);
-    return [
-      firstOr(
-        concat({
-          ...c,
-          inputCount: parts.length,
-          input: (i) => c.input(parts[i] ?? -1),
-        })[0],
-      ),
-    ];
+    return [firstOr(concat(withInputs(c, parts))[0])];
   },
 };

@@ -125,6 +125,10 @@ export function broadcast(
   c: RuleContext,
   shapes: readonly (readonly Dim[] | null)[],
 ): readonly Dim[] | null {
+  // Mostly all have the first one's shape, or are scalars and biases beside it: kept as it is.
+  const [first = null] = shapes;
+  if (first !== null && shapes.every((shape) => shape !== null && covers(first, shape)))
+    return first;
   const known = shapes.filter((shape) => shape !== null);
   const rank = Math.max(0, ...known.map((shape) => shape.length));
   for (let back = 1; back <= rank; back++) {
@@ -137,6 +141,11 @@ export function broadcast(
   }
   return broadcastShapes(shapes);
 }
+/** Whether `shape` broadcasts to `wide` as it is. */
+const covers = (wide: readonly Dim[], shape: readonly Dim[]): boolean =>
+  wide === shape ||
+  (shape.length <= wide.length &&
+    shape.every((dim, i) => dim === 1 || dim === wide[i + wide.length - shape.length]));
 export const formatDims = (shape: readonly Dim[]): string =>
   `[${shape.map((dim) => dim ?? "?").join(", ")}]`;
 
