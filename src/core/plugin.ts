@@ -99,8 +99,12 @@ export interface Transform<
   U extends Unit = Unit,
 > {
   readonly meta: Meta<S>;
-  /** Reads no weights. `runtimeOpsets` facts come from `model.opsets`. */
-  plan(model: Model, params: ParamsOf<S>): Plan<U>;
+  /**
+   * Reads no weights. `runtimeOpsets` facts come from `model.opsets`.
+   * @param isInScope by a unit's name, for units whose figures depend on those before; units outside
+   *   are left out afterwards in any case
+   */
+  plan(model: Model, params: ParamsOf<S>, isInScope?: (name: string) => boolean): Plan<U>;
   /** Reads weights or statistics once for all units; the answer is small JSON. */
   prepare?(
     model: Model,

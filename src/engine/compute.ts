@@ -61,13 +61,16 @@ export function planEntry(model: Model, entry: Entry): PlannedEntry {
         ],
       },
     };
-  const plan = explained(transform, transform.plan(model, params));
   const { scope } = entry;
-  if (!scope) return { transform, params, plan };
-  const units = plan.units.filter((unit) => matchesScope(unit.name, scope));
-  if (units.length === 0 && plan.units.length > 0)
-    throw paramErrors.nothingInScope(transform.meta.id, scope);
-  return { transform, params, plan: { ...plan, units } };
+  const planAll = (): Plan => explained(transform, transform.plan(model, params));
+  if (!scope) return { transform, params, plan: planAll() };
+  const isInScope = (name: string): boolean => matchesScope(name, scope);
+  const plan = transform.plan(model, params, isInScope);
+  const units = plan.units.filter(({ name }) => isInScope(name));
+  if (units.length > 0) return { transform, params, plan: { ...plan, units } };
+  const all = planAll();
+  if (all.units.length > 0) throw paramErrors.nothingInScope(transform.meta.id, scope);
+  return { transform, params, plan: all };
 }
 
 /** A plan without units says why: a technique that finds nothing to look at has no unit to name. */

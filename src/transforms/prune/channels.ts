@@ -133,14 +133,14 @@ export default defineTransform({
       "prune-filter-l2",
       "prune-bn-scale",
     ],
-    version: 4,
+    version: 5,
     suffix: "pruned",
     api: 1,
     needsRuntime: true,
     params,
   },
 
-  plan(model, params) {
+  plan(model, params, isInScope = () => true) {
     const found = findChannelGroups(model);
     const skipped: Skip[] = [...found.skipped];
     const chosen = found.groups.filter((group) => {
@@ -156,6 +156,8 @@ export default defineTransform({
     const units: PruneUnit[] = [];
     let current = model;
     for (const { key, name } of inOrder(chosen, model)) {
+      // What stays as it is must not count as shrunk in the figures of the groups behind it.
+      if (!isInScope(name)) continue;
       const now = groupWithKey(current, key);
       if (!now) continue;
       const [all, group] = now;

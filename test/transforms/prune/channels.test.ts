@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { findChannelGroups } from "../../../src/core/groups/channelGroups.ts";
+import { planEntry } from "../../../src/engine/compute.ts";
 import { openModel } from "../../../src/engine/files.ts";
 import { subsequence } from "../../../src/core/repair/batchNorm.ts";
 import { referenceBlas } from "../../../src/kernels/linalg/blas.ts";
@@ -162,6 +163,24 @@ test("a target is met, and no group could keep a step more", (t) => {
         assert.ok(left(new Map([...counts, [key, kept + step]])) > 1 - amount, `${key} ${amount}`);
     }
   }
+});
+
+test("figures of a part do not count the rest as shrunk", (t) => {
+  const text = `input x float32 [2, 8]  a = float32 [8, 16] normal  g = MatMul(x, a) { name: "one" }
+    b = float32 [16, 16] normal  h = MatMul(g, b) { name: "two" }
+    c = float32 [16, 4] normal  y = MatMul(h, c) { name: "three" }  output y float32 [2, 4]`;
+  const whole = openModel(modelFile(tempFolder(t), text));
+  const detailOf = (scope: readonly string[]): string | undefined =>
+    planEntry(whole, {
+      transform: "prune.channels",
+      params: { amount: 0.5 },
+      scope: [...scope],
+    }).plan.units.at(-1)?.detail;
+  // 2 · (8·16 + 16·16 + 16·4) = 896; without 8 of the columns of b and rows of c 2 · (128 + 128 + 32).
+  assert.equal(detailOf(["two"]), "16 → 8 channels, 896 → 576 MACs");
+  // Behind a halved "one": 2 · (8·8 + 8·16 + 16·4), then 2 · (8·8 + 8·8 + 8·4).
+  assert.equal(detailOf(["*"]), "16 → 8 channels, 512 → 320 MACs");
+  assert.throws(() => detailOf(["four"]), /no unit matches the scope "four"/);
 });
 
 test("the lowest scores go, NaN leaves no choice", () => {
