@@ -48,7 +48,8 @@ export function moduleTree(model: Model): Module {
 export function treeOf(entries: readonly TensorEntry[]): Module {
   const root: Growing = { id: "", label: "", modules: new Map(), tensors: [] };
   for (const entry of entries) {
-    const name = [...entry.graph.path, entry.name].join("/");
+    const { path } = entry.graph;
+    const name = path.length === 0 ? entry.name : [...path, entry.name].join("/");
     let at = root;
     let start = 0;
     for (const { from, to } of partsOf(name)) {
@@ -71,14 +72,30 @@ export function treeOf(entries: readonly TensorEntry[]): Module {
 /** All parts but the last, which is the tensor's own name. */
 function partsOf(name: string): { from: number; to: number }[] {
   const parts: { from: number; to: number }[] = [];
-  for (const match of name.matchAll(/[^./]+/g)) {
-    parts.push({ from: match.index, to: match.index + match[0].length });
-    if (parts.length > MAX_DEPTH) break;
+  let from = -1;
+  for (let i = 0; i <= name.length && parts.length <= MAX_DEPTH; i++) {
+    const inside = i < name.length && !isSeparator(name, i);
+    if (inside && from < 0) from = i;
+    else if (!inside && from >= 0) {
+      parts.push({ from, to: i });
+      from = -1;
+    }
   }
-  return parts.slice(0, -1);
+  parts.pop();
+  return parts;
 }
 
-const withoutSeparator = (text: string): string => text.replace(/^[./]+(?=.)/, "");
+const isSeparator = (text: string, at: number): boolean =>
+  text.charCodeAt(at) === POINT || text.charCodeAt(at) === SLASH;
+const POINT = 0x2e;
+const SLASH = 0x2f;
+
+/** A name of separators alone keeps its last. */
+function withoutSeparator(text: string): string {
+  let at = 0;
+  while (at < text.length - 1 && isSeparator(text, at)) at++;
+  return at === 0 ? text : text.slice(at);
+}
 
 function finished({ id, label, modules, tensors }: Growing): Module {
   const inner = [...modules.values()].map(finished);
@@ -88,7 +105,10 @@ function finished({ id, label, modules, tensors }: Growing): Module {
   return {
     id,
     label,
-    modules: inner.map((one) => ({ ...one, label: withoutSeparator(one.label) })),
+    modules: inner.map((one) => {
+      const label = withoutSeparator(one.label);
+      return label === one.label ? one : { ...one, label };
+    }),
     tensors,
     count: inner.reduce((sum, one) => sum + one.count, tensors.length),
     sizeBytes:
@@ -143,13 +163,12 @@ export function outline(root: Module, maxRows: number): OutlineRow[] {
 /** @param times how often the parent is there */
 function linesOf(parent: Module, depth: number, times: number): Line[] {
   const groups: Module[][] = [];
-  let last = "";
   for (const module of parent.modules) {
-    const build = /^\d+$/.test(module.label) ? buildOf(module) : "";
     const group = groups.at(-1);
-    if (group && build !== "" && build === last) group.push(module);
+    const last = group?.at(-1);
+    if (group && last && isNumbered(last) && isNumbered(module) && sameBuild(last, module))
+      group.push(module);
     else groups.push([module]);
-    last = build;
   }
   return groups.flatMap((group) => {
     const [first] = group;
@@ -162,11 +181,28 @@ function linesOf(parent: Module, depth: number, times: number): Line[] {
   });
 }
 
-/** Equal for modules that hold the same tensors under the same names. */
-function buildOf({ modules, tensors }: Module): string {
-  const own = tensors.map(
-    ({ label, entry: { tensor } }) => `${label} ${tensor.dtype.name} ${tensor.shape.join()}`,
+const isNumbered = ({ label }: Module): boolean => /^\d+$/.test(label);
+
+/** Whether two modules hold the same tensors under the same names. */
+function sameBuild(a: Module, b: Module): boolean {
+  return (
+    a.tensors.length === b.tensors.length &&
+    a.modules.length === b.modules.length &&
+    a.tensors.every((one, i) => {
+      const other = b.tensors[i];
+      return other !== undefined && one.label === other.label && sameType(one, other);
+    }) &&
+    a.modules.every((one, i) => {
+      const other = b.modules[i];
+      return other !== undefined && one.label === other.label && sameBuild(one, other);
+    })
   );
-  const inner = modules.map((module) => `${JSON.stringify(module.label)}:${buildOf(module)}`);
-  return `{${JSON.stringify(own)},${inner.join()}}`;
 }
+const sameType = (a: ModuleTensor, b: ModuleTensor): boolean => {
+  const [one, other] = [a.entry.tensor, b.entry.tensor];
+  return (
+    one.dtype === other.dtype &&
+    one.shape.length === other.shape.length &&
+    one.shape.every((size, i) => size === other.shape[i])
+  );
+};

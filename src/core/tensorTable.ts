@@ -31,15 +31,41 @@ function build(model: Model): TensorTable {
   for (const graph of model.graphs.values()) {
     const key = graphKey(graph.path);
     const add = (name: string, tensor: Tensor, node: GraphNode | null): unknown =>
-      entries.push({ id: tensorId(key, name), graph, name, tensor, node });
+      entries.push(new Entry(key, graph, name, tensor, node));
     for (const [name, tensor] of graph.tensors) add(name, tensor, null);
     for (const node of graph.nodes)
       for (const [attr, found] of Object.entries(node.attrs))
         if (found.kind === "tensor")
           add(isConstant(node) ? nodeKey(node) : `${nodeKey(node)}.${attr}`, found.value, node);
   }
-  const byId = new Map(entries.map((entry) => [entry.id, entry]));
-  return { entries, get: (id) => byId.get(id) };
+  let byId: ReadonlyMap<string, TensorEntry> | null = null;
+  return {
+    entries,
+    get(id) {
+      byId ??= new Map(entries.map((entry) => [entry.id, entry]));
+      return byId.get(id);
+    },
+  };
+}
+
+/** Made for every tensor; ids are asked of few, and 300,000 of them take a tenth of a second. */
+class Entry implements TensorEntry {
+  readonly #graphKey: string;
+  readonly graph: Graph;
+  readonly name: string;
+  readonly tensor: Tensor;
+  readonly node: GraphNode | null;
+
+  constructor(key: string, graph: Graph, name: string, tensor: Tensor, node: GraphNode | null) {
+    this.#graphKey = key;
+    this.graph = graph;
+    this.name = name;
+    this.tensor = tensor;
+    this.node = node;
+  }
+  get id(): string {
+    return tensorId(this.#graphKey, this.name);
+  }
 }
 
 /** @param graph `graphKey` of the graph's path */

@@ -45,7 +45,7 @@ export function findings(model: Model): string[] {
       nodes.filter(({ node }) => node.domain === "" && WITHDRAWN.has(node.op)),
       "Experimental operators withdrawn from ONNX; the opset of this model cannot be changed",
     ),
-    generatedWeights(nodes, inferShapes(model)),
+    generatedWeights(nodes, () => inferShapes(model)),
   ].filter((finding) => finding !== null);
 }
 
@@ -63,11 +63,12 @@ function counted(nodes: readonly Placed[], what: string): string | null {
   return `${what}: ${list.slice(0, 8).join(", ")}${more}.`;
 }
 
-function generatedWeights(nodes: readonly Placed[], shapes: ShapeTable): string | null {
+function generatedWeights(nodes: readonly Placed[], shapesOf: () => ShapeTable): string | null {
   let [count, bytes, first] = [0, 0, ""];
   for (const { graph, node } of nodes) {
     if (node.op !== "ConstantOfShape" || node.domain !== "") continue;
     const output = node.outputs[0] ?? "";
+    const shapes = shapesOf();
     const shape = shapes.shapeOf(graph.path, output);
     const type = shapes.dtypeOf(graph.path, output);
     if (type?.kind !== "float" || !shape?.every((dim) => typeof dim === "number")) continue;

@@ -108,6 +108,7 @@ function opCounts(graphs: readonly Graph[]): { op: string; count: number }[] {
 }
 
 function ioViews(model: Model, main: Graph, names: readonly string[]): IoView[] {
+  if (names.length === 0) return [];
   const shapes = inferShapes(model);
   return fitting(names.map((name) => ioView(shapes, main.path, name, main.values.get(name))));
 }

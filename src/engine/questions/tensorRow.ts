@@ -9,6 +9,7 @@ import type { Materialized } from "../env.ts";
 const MAX_USERS = 8;
 function usedBy(model: Model, entry: TensorEntry): string[] {
   const { graph, node, name } = entry;
+  if (model.format === "safetensors") return [];
   if (node && !isConstant(node)) return [nodeLabel(graph.path, node)];
   const labels = new Set<string>();
   for (const use of scopeOf(model).uses(graph.path, name)) {
