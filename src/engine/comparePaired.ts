@@ -13,7 +13,7 @@ import type { Signal, Task } from "../shared/task.ts";
 import { addSample, incomparable, sharedOutputs } from "./compareOutputs.ts";
 import { isJudged, meterFor } from "./evaluate.ts";
 import type { Meter, Units } from "./metrics/meter.ts";
-import { outputMeter } from "./metrics/outputs.ts";
+import { outputMeter, worstOutput } from "./metrics/outputs.ts";
 import { betterOf, isAccuracy, mcnemar, pairedDrop } from "./metrics/paired.ts";
 import { createSession, type Session } from "./ort.ts";
 import { runOnData, zipSamples, type RunBatch, type SampleRange } from "./sampleRuns.ts";
@@ -33,6 +33,11 @@ export interface PairedComparison {
   readonly quality: PairedQuality | null;
   /** Of the output the metric reads, else the first of floats: mean KL(before ‖ after) in nats, and so on. */
   readonly first: OutputDiff | null;
+  /**
+   * What counts where models are compared: the metric's output, or without a metric the worst of all
+   * float outputs: by KL where each has one, else by SQNR, with no KL.
+   */
+  readonly decisive: OutputDiff | null;
   readonly outputs: readonly OutputDiff[];
   readonly samples: number;
   readonly notes: readonly string[];
@@ -242,12 +247,11 @@ export async function comparePaired(
   }
 }
 
-/** Indices, such as those of boxes that are kept, say little by their distance: the first of floats. */
-const firstNumeric = ({ outputs }: Session, names: readonly string[]): string | undefined =>
-  names.find((name) => {
-    const type = outputs.find((output) => output.name === name)?.dtype ?? null;
-    return type !== null && dtype(type).kind === "float";
-  }) ?? names[0];
+/** Indices, such as those of boxes that are kept, say little by their distance. */
+export const floatOutputs = ({ outputs }: Pick<Session, "outputs">): readonly string[] =>
+  outputs.flatMap(({ name, dtype: type }) =>
+    type !== null && dtype(type).kind === "float" ? [name] : [],
+  );
 
 async function compareWith(
   reference: Reference,
@@ -258,7 +262,8 @@ async function compareWith(
   const { session, judge, run, notes } = await judging(afterPath, data, options);
   try {
     const shared = sharedOutputs(reference.session, session);
-    const first = judge?.outputs[0] ?? firstNumeric(session, shared.names);
+    const floats = floatOutputs(session).filter((name) => shared.names.includes(name));
+    const first = judge?.outputs[0] ?? floats[0] ?? shared.names[0];
     const names =
       options.metricOutputsOnly === true
         ? shared.names.filter((name) => judge?.outputs.includes(name) ?? name === first)
@@ -285,6 +290,13 @@ async function compareWith(
     return {
       quality: judge === null || was === null ? null : qualityOf(was, judge.result(), main),
       first: main,
+      decisive:
+        judge === null
+          ? worstOutput(
+              meters.filter((_, i) => floats.includes(names[i] ?? "")),
+              main,
+            )
+          : main,
       outputs,
       samples,
       notes: [

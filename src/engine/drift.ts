@@ -16,6 +16,7 @@ import type { Doc, Entry } from "../shared/doc.ts";
 import type { Task } from "../shared/task.ts";
 import {
   comparePaired,
+  floatOutputs,
   openReference,
   type PairedComparison,
   type Reference,
@@ -64,10 +65,14 @@ export async function openDrift(scene: DriftScene, task: Task): Promise<DriftMet
   const range = split === "calibration" ? searchSpan(count, limit) : firstQuarter(count, limit);
   const options = { range, threads, split } as const;
   const reference: Reference = await openReference(file, data, options, task);
-  const evidence =
+  const floats = floatOutputs(reference.session).length;
+  const by =
+    reference.judged() === null && floats > 1 ? `, by the worst of its ${floats} outputs` : "";
+  const samples =
     split === "calibration"
       ? `${plural(reference.samples, "sample")} of ${data} that calibration ${isSplit(count) ? "does not use" : "uses too, as there are so few"}`
       : `the first ${plural(reference.samples, "sample")} of ${data}, which sets none aside for calibration`;
+  const evidence = `${samples}${by}`;
   const ofModel = (model: Model, share: Task): Promise<Drift> =>
     modelFile(
       env,
@@ -102,13 +107,13 @@ async function countOf(file: string, data: string, split: Split): Promise<number
 }
 
 /** Figures that are NaN or infinite mean outputs that are. */
-function driftOf({ first, quality, samples }: PairedComparison, evidence: string): Drift {
+function driftOf({ decisive, quality, samples }: PairedComparison, evidence: string): Drift {
   return {
-    kl: first?.kl ?? null,
-    mse: first?.mse ?? NaN,
-    cosine: first?.cosine ?? NaN,
-    sqnrDb: first?.sqnrDb ?? NaN,
-    agreement: first?.agreement ?? null,
+    kl: decisive?.kl ?? null,
+    mse: decisive?.mse ?? NaN,
+    cosine: decisive?.cosine ?? NaN,
+    sqnrDb: decisive?.sqnrDb ?? NaN,
+    agreement: decisive?.agreement ?? null,
     metric:
       quality === null
         ? null

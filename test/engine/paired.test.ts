@@ -212,3 +212,35 @@ output s float32 [N, 4]
   assert.equal(first!.name, "s");
   near(first!.sqnrDb!, 20, 1e-3);
 });
+
+test("without labels the worst of all float outputs decides; what was NaN before is left out", async (t) => {
+  const folder = tempFolder(t);
+  const text = (scale: number, extra: string): string => `
+opset 17
+input x float32 [N, 4]
+k = float32 [] [${scale}]
+n = float32 [] nan
+s = Identity(x)
+c = Mul(x, k)
+d = Mul(x, n)
+a = int64 [2] [2, 3]
+u = Unsqueeze(${extra}, a)
+r = Concat(u, u) { axis: 2 }
+output s float32 [N, 4]
+output r float32 [N, 4, 2, 1]
+output d float32 [N, 4]
+`;
+  const a = modelFile(folder, text(1, "c"), "a.onnx");
+  const b = modelFile(folder, text(1.1, "c"), "b.onnx");
+  const c = modelFile(folder, text(1, "d"), "c.onnx");
+  writeFileSync(path.join(folder, "x.npy"), npyBytes([8, 4], gaussian(32, 1)));
+  const data = path.join(folder, "dataset.json");
+  writeFileSync(data, '{"task": "agreement", "inputs": {"x": {"file": "x.npy"}}}');
+  const whole = { range: null, threads: 1 };
+  const { decisive, first } = await comparePaired(a, b, data, whole, task);
+  assert.deepEqual([first!.name, first!.kl], ["s", 0]);
+  assert.deepEqual([decisive!.name, decisive!.kl], ["r", null]);
+  near(decisive!.sqnrDb!, 20, 1e-3);
+  const broken = (await comparePaired(a, c, data, whole, task)).decisive;
+  assert.deepEqual([broken!.name, broken!.sqnrDb], ["r", null]);
+});

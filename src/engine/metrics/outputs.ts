@@ -96,6 +96,29 @@ export function outputMeter(name: string, scores: boolean): OutputMeter {
   };
 }
 
+/**
+ * The output that a change moves most: by KL where each has one, else by SQNR and with no KL, since
+ * nats of one output and decibels of another cannot be held against each other. One that becomes NaN
+ * or of another size is the worst; one that had NaN or infinities before is left out.
+ * @param main what there is to say where no other output counts
+ */
+export function worstOutput(
+  meters: readonly OutputMeter[],
+  main: OutputDiff | null,
+): OutputDiff | null {
+  const all = meters
+    .filter(({ signals }) => signals.every(Number.isFinite))
+    .map((meter) => meter.result());
+  const [first] = all;
+  if (first === undefined || all.length < 2) return first ?? main;
+  const broken = all.find(({ sqnrDb }) => sqnrDb === null);
+  if (broken) return broken;
+  if (all.every(({ kl }) => kl !== null))
+    return all.reduce((worst, one) => ((one.kl ?? 0) > (worst.kl ?? 0) ? one : worst));
+  const worst = all.reduce((least, one) => ((one.sqnrDb ?? 0) < (least.sqnrDb ?? 0) ? one : least));
+  return { ...worst, kl: null };
+}
+
 /** Length of the axis that scores classes: [N, C], [N, C, 1, 1] and [N, positions, C]; else null. */
 function classAxis(shape: readonly number[]): number | null {
   const own = shape.slice(1);
