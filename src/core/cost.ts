@@ -41,7 +41,8 @@ const ONE: Binding = () => 1;
  * dearer branch counts; a Scan or Loop counts its body once per turn.
  */
 export function costOf(model: Model, bind: Binding = ONE): ModelCost {
-  const shapes = inferShapes(model, { bind });
+  let table: ShapeTable | null = null;
+  const shapes = (): ShapeTable => (table ??= inferShapes(model, { bind }));
   const nodes: NodeCost[] = [];
   const unknown: Skip[] = [];
   const macs = graphCost(
@@ -53,7 +54,8 @@ export function costOf(model: Model, bind: Binding = ONE): ModelCost {
 
 interface Count {
   readonly model: Model;
-  readonly shapes: ShapeTable;
+  /** Inferred when the first node asks: many graphs, large ones too, multiply nothing. */
+  readonly shapes: () => ShapeTable;
   readonly functionOf: ReturnType<typeof functionsOf>;
   readonly nodes: NodeCost[];
   readonly unknown: Skip[];
@@ -89,7 +91,7 @@ function nodeCost(count: Count, path: GraphPath, node: GraphNode): number | null
   };
   if (op === "If") {
     const branches = [body("then_branch"), body("else_branch")];
-    const condition = count.shapes.elementsOf(path, node.inputs[0] ?? "")?.[0];
+    const condition = count.shapes().elementsOf(path, node.inputs[0] ?? "")?.[0];
     if (typeof condition === "number") return branches[condition === 0 ? 1 : 0] ?? null;
     const [yes = null, no = null] = branches;
     return yes === null || no === null ? null : Math.max(yes, no);
@@ -104,8 +106,8 @@ function nodeCost(count: Count, path: GraphPath, node: GraphNode): number | null
   if (!rule) return 0;
   const macs = rule({
     node,
-    input: (i) => concrete(count.shapes.shapeOf(path, node.inputs[i] ?? "")),
-    output: concrete(count.shapes.shapeOf(path, node.outputs[0] ?? "")),
+    input: (i) => concrete(count.shapes().shapeOf(path, node.inputs[i] ?? "")),
+    output: concrete(count.shapes().shapeOf(path, node.outputs[0] ?? "")),
   });
   count.nodes.push({ graph: path, node, macs });
   return macs ?? fail(`a shape of this ${op} is not known`);
@@ -120,14 +122,14 @@ const KNOWN_DOMAINS = new Set([
 ]);
 
 function loopTurns(count: Count, path: GraphPath, node: GraphNode): number | null {
-  const trips = count.shapes.elementsOf(path, node.inputs[0] ?? "")?.[0];
+  const trips = count.shapes().elementsOf(path, node.inputs[0] ?? "")?.[0];
   return typeof trips === "number" ? Math.max(0, trips) : null;
 }
 function scanTurns(count: Count, path: GraphPath, node: GraphNode): number | null {
   const sequences = node.attrs["num_scan_inputs"];
   if (sequences?.kind !== "int") return null;
   const first = node.inputs.length - sequences.value;
-  const shape = count.shapes.shapeOf(path, node.inputs[first] ?? "");
+  const shape = count.shapes().shapeOf(path, node.inputs[first] ?? "");
   const axes = node.attrs["scan_input_axes"];
   const turns = shape?.at(axes?.kind === "ints" ? (axes.value[0] ?? 0) : 0);
   return typeof turns === "number" ? turns : null;

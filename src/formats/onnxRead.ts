@@ -231,6 +231,7 @@ function readNode(
   index: number,
   keyOf: (node: NodeProto) => string,
 ): GraphNode {
+  if (message.attribute.length === 0) return nodeOf(message, NO_ATTRS);
   const attrs: [name: string, attr: Attribute][] = [];
   const place =
     message.name === "" ? `node ${index} (${message.opType})` : `node "${message.name}"`;
@@ -254,16 +255,22 @@ function readNode(
     );
     attrs.push([attribute.name, attr]);
   }
-  const known = Object.fromEntries(attrs);
-  const original: NodeOrigin = { of: "onnx node", message, attrs: known };
-  return {
+  return nodeOf(message, Object.fromEntries(attrs));
+}
+
+/** Shared: a graph may have a million nodes without attributes. */
+const NO_ATTRS: GraphNode["attrs"] = {};
+
+function nodeOf(message: NodeProto, attrs: GraphNode["attrs"]): GraphNode {
+  const original: NodeOrigin = { of: "onnx node", message, attrs };
+  const node: GraphNode = {
     name: message.name,
     op: message.opType,
     domain: message.domain === "ai.onnx" ? "" : message.domain,
-    ...(message.overload === "" ? {} : { overload: message.overload }),
     inputs: message.input,
     outputs: message.output,
-    attrs: known,
+    attrs,
     original,
   };
+  return message.overload === "" ? node : { ...node, overload: message.overload };
 }
