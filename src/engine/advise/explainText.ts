@@ -6,6 +6,7 @@ import {
   formatNumber,
   formatPercent,
   metricTitle,
+  plural,
 } from "../../shared/format.ts";
 import type { EvalResult, Explanation, LayerCause } from "../../shared/protocol.ts";
 
@@ -30,13 +31,15 @@ export function describeCauses(facts: Omit<Explanation, "findings">): readonly s
     return [whole, "No layer's weights were changed in a way that can be tried by itself."];
   return [
     whole,
-    ...worst(layers, facts.skipped.length > 0),
-    ...growth(layers, facts.kl),
+    ...worst(layers, facts.skipped.length),
+    // What could not be tried is in the whole, but not in the sum.
+    ...growth(layers, facts.skipped.length > 0 ? null : facts.kl),
     ...next(facts),
   ];
 }
 
-function worst(layers: readonly LayerCause[], isPart: boolean): readonly string[] {
+/** @param untried changes that are no part of `layers`, and may have done any part of the damage */
+function worst(layers: readonly LayerCause[], untried: number): readonly string[] {
   let count = 0;
   let share = 0;
   while (count < Math.min(MAX_NAMED, layers.length) && share < MOST)
@@ -46,15 +49,29 @@ function worst(layers: readonly LayerCause[], isPart: boolean): readonly string[
   while (count < MAX_NAMED && count + 1 < layers.length && at(count) > GAP * at(count + 1))
     share += at(count++);
   const named = layers.slice(0, count);
-  if (share === 0) return ["No layer moves the outputs by itself."];
+  const part =
+    untried === 0
+      ? []
+      : [
+          `${plural(layers.length, "changed layer")} can be tried alone; ${plural(untried, "other change")} cannot, and how much of the damage comes from there is not known.`,
+        ];
+  if (share === 0)
+    return [...part, `No layer ${untried === 0 ? "" : "of these "}moves the outputs by itself.`];
   const each = named.map(({ name, alone, share: own }) => {
     const figure = alone.kl === null ? db(alone.sqnrDb) : kl(alone.kl);
-    return `${name} (alone: ${figure}, ${formatPercent(own)})`;
+    return `${name} (alone: ${figure}${layers.length === 1 ? "" : `, ${formatPercent(own)}`})`;
   });
+  const all = untried === 0 ? "it" : "what these do";
+  if (layers.length === 1)
+    return [
+      ...part,
+      `${untried === 0 ? "One layer was changed" : "That layer is"}: ${list(each)}.`,
+    ];
   return [
+    ...part,
     share < MOST
-      ? `The damage is spread over ${layers.length} layers; the worst ${count}, ${list(each)}, make ${formatPercent(share)} of it.`
-      : `${count} of ${layers.length} changed layers${isPart ? " that can be tried by themselves" : ""} ${count === 1 ? "causes" : "cause"} ${formatPercent(share)} of it: ${list(each)}.`,
+      ? `The damage ${untried === 0 ? "is spread over" : "of these is spread over all"} ${layers.length} layers; the worst ${count}, ${list(each)}, make ${formatPercent(share)} of it.`
+      : `${count} of ${layers.length} changed layers ${count === 1 ? "causes" : "cause"} ${formatPercent(share)} of ${all}: ${list(each)}.`,
   ];
 }
 

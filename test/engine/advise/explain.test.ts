@@ -109,6 +109,30 @@ test("channels of layers that follow each other are removed one layer at a time,
   for (const { alone } of answer.layers) assert.ok(alone.kl! > 0);
 });
 
+test("what cannot be tried alone is counted, and no share of the whole is claimed", () => {
+  const layer = (name: string, share: number): LayerCause => ({
+    ...{ name, share, restored: null, cascadedDb: null, savedBytes: 0 },
+    alone: { kl: share, sqnrDb: 20, metric: null },
+  });
+  const said = (layers: readonly LayerCause[], skipped: number): readonly string[] =>
+    describeCauses({
+      ...{ before: null, after: null, kl: 4, sqnrDb: 3, layers, keep: null, data: "x" },
+      skipped: Array.from({ length: skipped }, (_, i) => ({ name: `w${i}`, reason: "a shape" })),
+    }).slice(1);
+  assert.deepEqual(said([layer("a", 1)], 9), [
+    "1 changed layer can be tried alone; 9 other changes cannot, and how much of the damage comes from there is not known.",
+    "That layer is: a (alone: KL 1).",
+  ]);
+  assert.equal(
+    said([layer("a", 0.9), layer("b", 0.1)], 1)[1],
+    "1 of 2 changed layers causes 90.0 % of what these do: a (alone: KL 0.900, 90.0 %).",
+  );
+  assert.deepEqual(said([layer("a", 0.9), layer("b", 0.1)], 0).slice(0, 2), [
+    "1 of 2 changed layers causes 90.0 % of it: a (alone: KL 0.900, 90.0 %).",
+    "Errors cascade: alone the layers add up to KL 1, together they do KL 4.",
+  ]);
+});
+
 test("keeping layers is no advice where the metric gains nothing", () => {
   const result = (value: number): EvalResult => ({
     ...{ metric: "top1", value, low: value, high: value, n: 100, better: "higher" },
