@@ -168,7 +168,14 @@ export function nodeLabel(path: GraphPath, node: GraphNode): string {
 
 /** From IR 4 an initializer listed as an input is a default that callers may replace. */
 export const isOverridable = (model: Model, graph: Graph, name: string): boolean =>
-  model.irVersion >= 4 && graph.inputs.includes(name);
+  model.irVersion >= 4 && inputsOf(graph).has(name);
+const inputSets = new WeakMap<Graph, ReadonlySet<string>>();
+/** Asked for every initializer, and files of old exporters list each as an input too. */
+function inputsOf(graph: Graph): ReadonlySet<string> {
+  let names = inputSets.get(graph);
+  if (!names) inputSets.set(graph, (names = new Set(graph.inputs)));
+  return names;
+}
 
 /** Outer graphs first. */
 export const graphsOutsideIn = (model: Model): readonly Graph[] =>

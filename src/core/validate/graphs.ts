@@ -61,9 +61,10 @@ export function checkGraph(scope: Scope, graph: Graph, outer: Outer | null, repo
       );
     own.add(name);
   }
+  const inputs = new Set(graph.inputs);
   const isMain = graph.path.length === 0 && inFunction === null && scope.isTraining !== true;
   for (const [name] of graph.tensors) {
-    if (isMain && model.irVersion > 0 && model.irVersion < 4 && !graph.inputs.includes(name))
+    if (isMain && model.irVersion > 0 && model.irVersion < 4 && !inputs.has(name))
       report(
         "error",
         "initializer-not-input",
@@ -93,11 +94,11 @@ export function checkGraph(scope: Scope, graph: Graph, outer: Outer | null, repo
         const what =
           maker && maker !== node && own.has(name)
             ? `node "${nodeLabel(graph.path, maker)}" makes a value of that name`
-            : maker && own.has(name) && !graph.tensors.has(name) && !graph.inputs.includes(name)
+            : maker && own.has(name) && !graph.tensors.has(name) && !inputs.has(name)
               ? "the node makes it twice"
               : graph.tensors.has(name)
                 ? "it is an initializer"
-                : graph.inputs.includes(name)
+                : inputs.has(name)
                   ? "it is a graph input"
                   : "a graph around this one has a value of that name";
         report(
@@ -221,13 +222,21 @@ function checkOutputs(
 }
 
 const usedNames = new WeakMap<Model["graphs"], ReadonlySet<string>>();
+/** Names of initializers that something uses, in whichever graph. */
 function usedIn({ graphs }: Scope): ReadonlySet<string> {
   let used = usedNames.get(graphs);
   if (used) return used;
+  // A graph of a million values may have a thousand initializers.
+  const initializers = new Set<string>();
+  for (const { tensors } of graphs.values())
+    for (const name of tensors.keys()) initializers.add(name);
   const names = new Set<string>();
+  const add = (name: string): void => {
+    if (initializers.has(name)) names.add(name);
+  };
   for (const graph of graphs.values()) {
-    for (const name of graph.outputs) names.add(name);
-    for (const node of graph.nodes) for (const name of node.inputs) names.add(name);
+    graph.outputs.forEach(add);
+    for (const node of graph.nodes) node.inputs.forEach(add);
   }
   usedNames.set(graphs, (used = names));
   return used;

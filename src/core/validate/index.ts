@@ -77,14 +77,15 @@ function checkScope(
   const main = scope.graphs.get(graphKey(MAIN));
   if (main) checkGraph(scope, main, outer, report);
   for (const graph of scope.graphs.values()) {
-    const made = new Set([...graph.inputs, ...graph.tensors.keys()]);
+    // Of declared names only: a graph of a million nodes may declare two.
+    const made = new Set([...graph.inputs, ...graph.outputs]);
     for (const node of graph.nodes) {
-      for (const name of node.outputs) made.add(name);
+      for (const name of node.outputs) if (graph.values.has(name)) made.add(name);
       const schema = checkNode(scope, graph, node, report);
       if (schema && table) checkTypes(table, graph, node, schema, scope.inFunction, report);
     }
     if (scope.inFunction === null && table)
-      checkDeclarations(graph, (name) => made.has(name) || graph.outputs.includes(name), report);
+      checkDeclarations(graph, (name) => made.has(name) || graph.tensors.has(name), report);
   }
 }
 

@@ -47,8 +47,9 @@ const OPERATORS = new Map(
 );
 
 /** Newest operator set of a domain in the table; null for domains that ONNX does not define. */
-export const newestOpset = (domain: string): number | null =>
-  new Map<string, number>(Object.entries(table.newest)).get(domain) ?? null;
+export const newestOpset = (domain: string): number | null => NEWEST.get(domain) ?? null;
+/** Asked of every node. */
+const NEWEST = new Map<string, number>(Object.entries(table.newest));
 export const NEWEST_IR = table.ir;
 export const SCHEMA_SOURCE = `onnx ${table.onnx}`;
 /** The IR version that was current when the operator set came; null when it is not known. */
