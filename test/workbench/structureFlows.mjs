@@ -189,8 +189,8 @@ export const structureFlows = [
       assert.ok((await runModel(path.join(folder, "convert.external.onnx"))).length > 0);
       assert.match(await lathe(folder, "inspect", "convert.external.onnx"), /MatMulNBits/);
       await toast.getByText("Open", { exact: true }).click();
-      const opened = await window.editor("lathe-summary li");
-      await opened.locator("li", { hasText: /convert\.external\.\w+\.data/ }).waitFor();
+      // The model that is left has a page with a list, too.
+      await window.editor('lathe-summary li:has-text("convert.external.")');
       await sleep(FADES_MS);
       await window.screenshot("convert-external");
       // Its edits are still there, and are given up with its tab.
