@@ -8,6 +8,7 @@ import {
   type GraphNode,
   type Model,
 } from "./model.ts";
+import { formatErrors } from "../shared/errors.ts";
 
 /** Names a node uses: its inputs, and whatever its subgraphs take from outside. */
 function usedNames(model: Model, node: GraphNode): string[] {
@@ -61,7 +62,7 @@ export function upTo(model: Model, values: readonly string[]): Model {
 /**
  * The nodes in a topological order that keeps the given order wherever it can (Kahn 1962, taking
  * the earliest ready node). Null when the order is valid already.
- * @throws Error when the nodes form a cycle, naming one value on it.
+ * @throws FormatError when the nodes form a cycle, naming one value on it.
  */
 export function topologicalOrder(model: Model, graph: Graph): GraphNode[] | null {
   const makerOf = new Map<string, number>();
@@ -98,7 +99,12 @@ export function topologicalOrder(model: Model, graph: Graph): GraphNode[] | null
   }
   if (order.length < graph.nodes.length) {
     const stuck = graph.nodes[missing.findIndex((count) => count > 0)];
-    throw new Error(`the nodes form a cycle through "${stuck?.outputs[0] ?? ""}"`);
+    const value = stuck?.outputs[0] ?? "";
+    throw formatErrors.invalidGraph(
+      "The model",
+      `the nodes form a cycle through "${value}"`,
+      value,
+    );
   }
   return order;
 }

@@ -29,7 +29,7 @@ const CASES: readonly (readonly [name: string, text: string, findings: readonly 
     "nodes in the wrong order",
     `${x}y = Relu(h)\nh = Exp(x)`,
     [
-      'error not-sorted y h: The input "h" is made only later, by node "h". → List the nodes in topological order.',
+      'error not-sorted y h: The input "h" is made only later, by node "h". → List the nodes in topological order: graph.clean puts them there.',
     ],
   ],
   [

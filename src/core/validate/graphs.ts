@@ -161,7 +161,7 @@ function reportMissing(
       "not-sorted",
       place,
       `The input "${name}" is made only later, by node "${nodeLabel(graph.path, maker)}".`,
-      "List the nodes in topological order.",
+      "List the nodes in topological order: graph.clean puts them there.",
     );
 }
 

@@ -1,7 +1,8 @@
 /**
  * Removes what a graph does not need and computes ahead what never changes: nodes that give their
- * input on, Ifs whose condition never changes, constants held in nodes, shapes known ahead, constant subexpressions, equal constants,
- * repeated nodes, and everything that reaches no output.
+ * input on, Ifs whose condition never changes, constants held in nodes, shapes known ahead, constant
+ * subexpressions, equal constants, repeated nodes, and everything that reaches no output. Nodes that
+ * are listed before what they use are put in topological order.
  *
  * Outputs stay as they are, bit for bit where nothing is computed ahead. Use it first: exporters
  * leave hundreds of such nodes, and other techniques see through the result better. A constant
@@ -13,9 +14,10 @@
  */
 import { plural } from "../../shared/format.ts";
 import { applySteps } from "../../core/draft.ts";
-import type { GraphNode, Model } from "../../core/model.ts";
+import type { Graph, GraphNode, Model } from "../../core/model.ts";
 import type { Unit } from "../../core/plan.ts";
 import { defineTransform } from "../../core/plugin.ts";
+import { topologicalOrder } from "../../core/topology.ts";
 import { tensorBytes } from "../../core/transaction.ts";
 import type { Step } from "../../core/step.ts";
 import { flag } from "../../shared/params.ts";
@@ -57,6 +59,7 @@ type Pass =
   | "constants"
   | "static"
   | "fold"
+  | "order"
   | "equal"
   | "repeats"
   | "unused"
@@ -110,6 +113,7 @@ export default defineTransform({
         at = applySteps(at, steps);
       }
     };
+    run("order", planOrder(at));
     if (fixInitializers) run("inputs", planInputs(at));
     run("branches", planBranches(at));
     run("noOps", planRemoval("no-op nodes", findNoOps(at)));
@@ -136,6 +140,9 @@ export default defineTransform({
     switch (pass) {
       case "inputs":
         return replay(tx, name, inputSteps(model, fixedInputs(model)));
+      case "order":
+        // The nodes of every result are in order; this says so where they were not.
+        return undefined;
       case "branches":
         inlineAll(model, (_before, { path, node, attr }) => {
           tx.inlineBody(path, node, attr);
@@ -166,6 +173,25 @@ export default defineTransform({
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 const NO_BYTES = { sizeBefore: 0, sizeAfter: 0 };
+
+function planOrder(model: Model): Planned[] {
+  const moved = [...model.graphs.values()].flatMap((graph) => {
+    const order = orderOf(model, graph);
+    return graph.nodes.filter((node, i) => order !== null && order[i] !== node);
+  });
+  if (moved.length === 0) return [];
+  const detail = `${plural(moved.length, "node")} in another place: what a node uses is made before it`;
+  return [{ name: "node order", nodes: moved, detail, ...NO_BYTES, steps: [] }];
+}
+
+/** Null where there is none: nodes on a cycle may all go, and a cycle that stays refuses the result. */
+function orderOf(model: Model, graph: Graph): readonly GraphNode[] | null {
+  try {
+    return topologicalOrder(model, graph);
+  } catch {
+    return null;
+  }
+}
 
 function planInputs(model: Model): Planned[] {
   const fixed = fixedInputs(model);

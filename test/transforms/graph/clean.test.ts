@@ -131,6 +131,12 @@ testTechnique(clean, [
     },
   },
   {
+    name: "nodes that are listed before what they use are put in order",
+    model: `input x float32 [3]  y = Add(b, d)  b = Relu(a)  a = Abs(x)  d = Exp(x)  output y float32 [3]`,
+    units: ["node order"],
+    nodes: ["a = Abs(x)", "b = Relu(a)", "d = Exp(x)", "y = Add(b, d)"],
+  },
+  {
     name: "a shape that a caller may replace is not known",
     model: `input x float32 [6]  input z float32 [6]  s = int64 [2] [3, 2]  initializer-input s
       r = Reshape(x, s)  t = Shape(r)  y = Reshape(z, t)  output r float32 [a, b]  output y float32 [a, b]`,
